@@ -1,0 +1,22 @@
+## Test it
+
+# Debian's pytest and pexpect belong to /usr/bin/python3, which need not be the
+# python3 that comes first. Looked up when a recipe runs: `make deps check`
+# may have installed them a moment ago.
+PYTHON = $(shell tangle/deps --python)
+PYTEST = $(PYTHON) -m pytest $(if $(V),-v) $(PYTEST_ARGS) tests
+
+check: ## run all tests
+	@tangle/deps --need tangle build qemu bochs gdb check weave pages
+	$(PYTEST)
+
+check-fast: ## run the tests that are quick: under two minutes
+	@tangle/deps --need tangle build qemu check
+	$(PYTEST) -m "not slow"
+
+bench: tangle ## count what JOS costs, in instructions, and time the tangle
+	@tangle/deps --need tangle build bochs check
+	tangle/compare.sh
+	$(if $(wildcard tests/bench.py),$(PYTHON) tests/bench.py)
+
+.PHONY: check check-fast bench
