@@ -1,0 +1,223 @@
+"""The book as noweb reads it: chapters, prose, chunks, and where each stands.
+
+noweb's markup splits the chapters; this module turns its output into objects
+that the back end, the figures of `make stats` and the tests share.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+CHAPTER_NAME = re.compile(r"^(\d\d|[A-Z])-[a-z0-9-]+\.nw$")
+EXERCISE = re.compile(r" \(exercise[^)]*\)$")
+
+
+class BookError(Exception):
+    """One or more faults of the book, each a line `file:line: what`."""
+
+
+class Ref:
+    """A chunk reference inside code: <<name>>."""
+
+    def __init__(self, name):
+        self.name = name
+
+
+class Chunk:
+    """One definition of a chunk: a name may have several, in reading order."""
+
+    def __init__(self, name, chapter, line):
+        self.name = name
+        self.chapter = chapter
+        self.line = line            # of <<name>>= in the chapter's file
+        self.lines = []             # each a list of str and Ref
+        self.number = None          # "5.12"
+        self.id = None              # its anchor in the page
+
+    @property
+    def base(self):
+        """The name that it stands for in the tree: exercises have variants."""
+        return EXERCISE.sub("", self.name)
+
+    @property
+    def is_exercise(self):
+        return self.base != self.name
+
+    def refs(self):
+        return [p.name for l in self.lines for p in l if isinstance(p, Ref)]
+
+    def text(self):
+        """The source as it stands in the chapter, references in << >>."""
+        return "".join(
+            "".join(f"<<{p.name}>>" if isinstance(p, Ref) else p for p in l) + "\n"
+            for l in self.lines)
+
+    def code_lines(self):
+        """How many of its lines are not blank."""
+        return sum(1 for l in self.lines
+                   if any(isinstance(p, Ref) or p.strip() for p in l))
+
+
+class Quote:
+    """[[code]] in prose; `name` is set when it is exactly [[<<name>>]]."""
+
+    def __init__(self):
+        self.text = ""
+        self.name = None
+
+
+class Docs:
+    """A stretch of prose: lines of str and Quote, with their line numbers."""
+
+    def __init__(self, line):
+        self.line = line
+        self.lines = [[]]
+
+    def numbered(self):
+        return [(self.line + i, l) for i, l in enumerate(self.lines)]
+
+
+class Chapter:
+    def __init__(self, path):
+        self.path = path
+        self.file = "chapters/" + os.path.basename(path)
+        self.topic = os.path.basename(path)[:-3]       # 05-physical-memory
+        mark = self.topic.split("-")[0]
+        self.number = str(int(mark)) if mark.isdigit() else mark
+        self.parts = []                                 # Docs and Chunk
+
+    def chunks(self):
+        return [p for p in self.parts if isinstance(p, Chunk)]
+
+
+class Book:
+    def __init__(self, chapters):
+        self.chapters = chapters
+        self.chunks = [c for ch in chapters for c in ch.chunks()]
+        self.definitions = {}       # name -> [Chunk]
+        self.uses = {}              # name -> [Chunk]
+        ids = {}
+        for chapter in chapters:
+            for i, chunk in enumerate(chapter.chunks(), 1):
+                chunk.number = f"{chapter.number}.{i}"
+        for chunk in self.chunks:
+            slug = re.sub(r"[^a-z0-9]+", "-", chunk.name.lower()).strip("-")
+            ids[slug] = ids.get(slug, 0) + 1
+            chunk.id = f"chunk-{slug}" + (f"_{ids[slug]}" if ids[slug] > 1 else "")
+            self.definitions.setdefault(chunk.name, []).append(chunk)
+            for name in dict.fromkeys(chunk.refs()):
+                self.uses.setdefault(name, []).append(chunk)
+        self._files = {}
+
+    def is_file(self, name):
+        """A chunk that nobody uses and whose name has no blank is a file."""
+        return name not in self.uses and not re.search(r"\s", name)
+
+    def file_names(self):
+        return [n for n in self.definitions if self.is_file(n)]
+
+    def files(self, name):
+        """The files of the tree in which the chunk of this name lands."""
+        name = EXERCISE.sub("", name)
+        if name not in self._files:
+            self._files[name] = []              # ends a cycle of references
+            found = [name] if self.is_file(name) else []
+            for user in self.uses.get(name, []):
+                found += self.files(user.name)
+            self._files[name] = list(dict.fromkeys(found))
+        return self._files[name]
+
+
+def library():
+    """noweb's folder of filters: notangle, a shell script, knows it."""
+    place = os.environ.get("NOWEB_LIB")
+    notangle = shutil.which("notangle")
+    if not place and notangle:
+        with open(notangle, errors="replace") as script:
+            found = re.search(r"^LIB=(\S+)", script.read(), re.M)
+            place = found and found[1]
+    if place and os.access(os.path.join(place, "markup"), os.X_OK):
+        return place
+    raise BookError("noweb's markup not found: install noweb (make deps), "
+                    "or set NOWEB_LIB to its library folder")
+
+
+def chapter_files(folder):
+    """The chapters of a folder in reading order: 01…99, then A…Z."""
+    names = sorted(n for n in os.listdir(folder) if n.endswith(".nw"))
+    wrong = [n for n in names if not CHAPTER_NAME.match(n)]
+    if wrong:
+        raise BookError("\n".join(
+            f"chapters/{n}:1: not a chapter's name: want NN-topic.nw" for n in wrong))
+    if not names:
+        raise BookError(f"{folder}: no chapters")
+    return [os.path.join(folder, n) for n in names]
+
+
+def read(paths):
+    """Parse the chapters with noweb's markup."""
+    run = subprocess.run([os.path.join(library(), "markup"), "-t", *paths],
+                         capture_output=True, text=True)
+    if run.returncode or run.stderr:
+        raise BookError(run.stderr.strip() or "markup failed")
+    return Book(_parse(run.stdout.split("\n")))
+
+
+def _parse(stream):
+    chapters, part, quote, line, heading = [], None, None, 1, False
+    for item in stream:
+        key, _, arg = item.partition(" ")
+        if key == "@file":
+            chapters.append(Chapter(arg))
+            line, part = 1, None
+        elif key == "@begin":
+            if arg.startswith("docs"):
+                part = Docs(line)
+                chapters[-1].parts.append(part)
+        elif key == "@defn":
+            part = Chunk(arg, chapters[-1], line)
+            chapters[-1].parts.append(part)
+            heading = True                      # its @nl ends the <<name>>= line
+        elif key == "@nl":
+            line += 1
+            if heading:
+                heading = False
+                part.lines.append([])
+            elif quote:
+                raise BookError(f"{chapters[-1].file}:{line - 1}: [[ is not closed on its line")
+            else:
+                part.lines.append([])
+        elif key == "@text" and quote:
+            quote.text += arg
+        elif key == "@text":
+            if arg:
+                part.lines[-1].append(arg)
+        elif key == "@use" and quote:
+            quote.name = arg if not quote.text else None
+            quote.text += f"<<{arg}>>"
+        elif key == "@use":
+            if not isinstance(part, Chunk):
+                raise BookError(f"{chapters[-1].file}:{line}: <<{arg}>> in prose: "
+                                "write [[<<…>>]] for the name of a chunk, @<< for the signs")
+            part.lines[-1].append(Ref(arg))
+        elif key == "@quote":
+            quote = Quote()
+        elif key == "@endquote":
+            if quote.text != f"<<{quote.name}>>":
+                quote.name = None
+            part.lines[-1].append(quote)
+            quote = None
+        elif key == "@end" and part and part.lines and not part.lines[-1]:
+            part.lines.pop()                    # opened by the last line's @nl
+        elif key == "@fatal":
+            raise BookError(f"{chapters[-1].file}:{line}: noweb: {arg}")
+    return chapters
+
+
+def report(errors):
+    """Print faults as `weave: file:line: …` and give the exit status."""
+    for error in errors:
+        print(f"weave: {error}", file=sys.stderr)
+    return 1 if errors else 0

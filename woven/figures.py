@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""Make the book's figures: figures.py FIGURES OUT
+
+NAME.dot goes through graphviz, NAME.json (the bit fields of a register or an
+entry) is drawn here, NAME.svg is copied. Only what is older than its source is
+made again. A fault names figures/FILE and makes the run fail.
+
+Bit fields: {"title": "Page table entry", "bits": 64,
+             "fields": [{"name": "P", "from": 0, "to": 0}, …]}
+`from` and `to` are the lowest and the highest bit; bits that no field names are
+drawn as reserved.
+"""
+
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+FONT = "system-ui, 'DejaVu Sans', Helvetica, Arial, sans-serif"
+WIDTH, HEIGHT, TOP, GAP = 700, 34, 16, 16       # of a row, in pixels
+
+
+class FigureError(Exception):
+    pass
+
+
+def fields_of(data):
+    """All bits of the register from high to low: (name or None, from, to)."""
+    if not isinstance(data, dict) or not isinstance(data.get("fields"), list):
+        raise FigureError('want {"title": …, "bits": …, "fields": […]}')
+    bits, next_bit, fields = data.get("bits"), 0, []
+    if not isinstance(bits, int) or not 1 <= bits <= 128:
+        raise FigureError('"bits" is a number from 1 to 128')
+    for field in data["fields"]:
+        if not all(k in field for k in ("name", "from", "to")):
+            raise FigureError(f'a field needs "name", "from" and "to": {field}')
+    for field in sorted(data["fields"], key=lambda f: f["from"]):
+        name, low, high = field["name"], field["from"], field["to"]
+        if not 0 <= low <= high < bits:
+            raise FigureError(f'field "{name}": bits {low} to {high} of {bits}')
+        if low < next_bit:
+            raise FigureError(f'field "{name}" begins inside another, at bit {low}')
+        if low > next_bit:
+            fields.append((None, next_bit, low - 1))
+        fields.append((str(name), low, high))
+        next_bit = high + 1
+    if next_bit < bits:
+        fields.append((None, next_bit, bits - 1))
+    return fields[::-1]
+
+
+def text_width(text, size):
+    return sum(.36 if c in "iljtf.,:;|!'() " else .92 if c in "mwMW@" else
+               .72 if c.isupper() else .6 for c in text) * size
+
+
+def natural_width(name, low, high):
+    label = f"{high}" if high == low else f"{high}  {low}"
+    bits = high - low + 1
+    return max(text_width(name or "", 12) + 12, text_width(label, 10) + 8,
+               min(bits * 9, 150) if name else min(bits * 4, 40), 20)
+
+
+def rows_of(fields):
+    """Cut the fields into as few rows as fit, about equally full."""
+    widths = [natural_width(*f) for f in fields]
+    count = -(-int(sum(widths)) // WIDTH)
+    while True:
+        rows, row, used, share = [], [], 0, sum(widths) / count
+        for field, width in zip(fields, widths):
+            full = used + width > WIDTH or used + width / 2 > share and len(rows) + 1 < count
+            if row and full:
+                rows.append(row)
+                row, used = [], 0
+            row.append((field, width))
+            used += width
+        rows.append(row)
+        if len(rows) <= count:
+            return rows
+        count = len(rows)
+
+
+def bit_field(data):
+    """The SVG of one bit-field description."""
+    rows = rows_of(fields_of(data))
+    full = max(sum(w for _, w in row) for row in rows)
+    full = min(max(full, 320), WIDTH)
+    title = str(data.get("title", ""))
+    head = 22 if title else 0
+    height = head + len(rows) * (TOP + HEIGHT + GAP) - GAP + 2
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{full + 2:.0f}" height="{height}" '
+           f'viewBox="0 0 {full + 2:.0f} {height}" font-family="{FONT}">']
+    if title:
+        out.append(f"<title>{html.escape(title)}</title>")
+        out.append(f'<text x="1" y="14" font-size="13" font-weight="bold">{html.escape(title)}</text>')
+    for r, row in enumerate(rows):
+        y = head + r * (TOP + HEIGHT + GAP)
+        stretch = full / sum(w for _, w in row)
+        x = 1
+        for (name, low, high), width in row:
+            width *= stretch
+            middle = x + width / 2
+            fill = "#fff" if name else "#e4e4e4"
+            out.append(f'<rect x="{x:.1f}" y="{y + TOP}" width="{width:.1f}" height="{HEIGHT}" '
+                       f'fill="{fill}" stroke="#222"/>')
+            if high == low:
+                out.append(f'<text x="{middle:.1f}" y="{y + TOP - 4}" font-size="10" '
+                           f'text-anchor="middle">{low}</text>')
+            else:
+                out.append(f'<text x="{x + 2:.1f}" y="{y + TOP - 4}" font-size="10">{high}</text>')
+                out.append(f'<text x="{x + width - 2:.1f}" y="{y + TOP - 4}" font-size="10" '
+                           f'text-anchor="end">{low}</text>')
+            if name:
+                size = min(12, 12 * (width - 6) / max(text_width(name, 12), 1))
+                out.append(f'<text x="{middle:.1f}" y="{y + TOP + HEIGHT / 2 + 4:.0f}" '
+                           f'font-size="{size:.1f}" text-anchor="middle">{html.escape(name)}</text>')
+            x += width
+    return "\n".join(out) + "\n</svg>\n"
+
+
+def graph(path):
+    """The SVG of a .dot file, without the DOCTYPE, which EPUB readers refuse."""
+    try:
+        run = subprocess.run(["dot", "-Tsvg", path], capture_output=True, text=True)
+    except FileNotFoundError:
+        raise FigureError("dot not found: install graphviz (make deps)") from None
+    if run.returncode:
+        raise FigureError(run.stderr.strip())
+    return re.sub(r"<!DOCTYPE[^>]*>\s*", "", run.stdout)
+
+
+def make(source, target):
+    kind = os.path.splitext(source)[1]
+    if kind == ".svg":
+        shutil.copyfile(source, target)
+        return
+    if kind == ".dot":
+        svg = graph(source)
+    else:
+        with open(source) as file:
+            try:
+                svg = bit_field(json.load(file))
+            except json.JSONDecodeError as error:
+                raise FigureError(f"line {error.lineno}: {error.msg}") from None
+    with open(target, "w") as file:
+        file.write(svg)
+
+
+def main(folder, out):
+    os.makedirs(out, exist_ok=True)
+    failed, made = False, {}
+    this = os.path.getmtime(__file__)
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        stem, kind = os.path.splitext(name)
+        if kind not in (".dot", ".json", ".svg"):
+            continue
+        source, target = os.path.join(folder, name), os.path.join(out, stem + ".svg")
+        try:
+            if stem in made:
+                raise FigureError(f"figures/{made[stem]} makes the same figure")
+            made[stem] = name
+            if not os.path.exists(target) or \
+               os.path.getmtime(target) < max(os.path.getmtime(source), this):
+                make(source, target)
+        except FigureError as error:
+            print(f"weave: figures/{name}: {error}", file=sys.stderr)
+            failed = True
+            if os.path.exists(target):
+                os.remove(target)
+    for name in os.listdir(out):
+        if name.endswith(".svg") and name[:-4] not in made:
+            os.remove(os.path.join(out, name))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
