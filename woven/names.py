@@ -148,6 +148,8 @@ def _definitions(book):
         _, chunk, i = sources[name][line]
         if kind == "member" and "_" not in word:
             continue                # `name`, `next`: too common to mean one thing
+        if kind == "macro" and re.search(r"_H_?$", word):
+            continue                # an include guard
         if kind == "typedef" and word.startswith("__"):
             continue
         private = private and not name.endswith(".h") or name.startswith("user/")

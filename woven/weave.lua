@@ -260,7 +260,7 @@ end
 
 -- ------------------------------------------------------------------ boxes
 
-local manual                            -- key -> { title, volume, old, new }
+local manual                            -- key -> { title, volume, old, new, basis }
 
 local function read_manual(path)
   manual = {}
@@ -268,12 +268,23 @@ local function read_manual(path)
     local f = {}
     for field in (line .. '\t'):gmatch('([^\t]*)\t') do f[#f+1] = field end
     if #f >= 5 and f[1] ~= 'key' and line:sub(1, 1) ~= '#' then
-      manual[f[1]] = { title = f[2], volume = f[3], old = f[4], new = f[5] }
+      manual[f[1]] = { title = f[2], volume = f[3], old = f[4], new = f[5], basis = f[6] }
     end
   end
 end
 
-local function sections(s) return (s:match('^%d') and '§' or '') .. s end
+-- "§24.6.2 (June 2016), §27.6.2 (June 2026)": a number means nothing without
+-- its edition. Numbers that nobody has looked up stay away.
+local function section_html(m)
+  local function sign(s) return (s:match('^%d') and '§' or '') .. s end
+  local o = {}
+  if m.old ~= '?' then o[#o+1] = sign(m.old) .. ' (June 2016)' end
+  if m.new == '-' then o[#o+1] = 'gone by June 2026'
+  elseif m.new ~= '?' then
+    o[#o+1] = sign(m.new) .. ' (June 2026' .. (m.basis == 'rule' and '; number derived' or '') .. ')'
+  end
+  return esc(m.title .. ': ' .. m.volume .. (#o > 0 and ' ' .. list(o) or ''))
+end
 
 local function manual_box(el)
   local heads = {}
@@ -282,15 +293,7 @@ local function manual_box(el)
   for key in keys:gmatch('[^%s,]+') do
     local m = manual[key]
     if not m then fault(cur, key, ('manual section "%s" is not in woven/manual-sections.tsv'):format(key))
-    else
-      local old = m.old ~= '-' and sections(m.old) .. ' (June 2016)'
-      local new = m.new == '-' and 'no such section in June 2026'
-        or m.new ~= '?' and sections(m.new) .. ' (June 2026)'
-      local at = {}
-      if old then at[#at+1] = old end
-      if new then at[#at+1] = new end
-      heads[#heads+1] = ('%s, %s: %s'):format(esc(m.title), esc(m.volume), esc(table.concat(at, ', ')))
-    end
+    else heads[#heads+1] = section_html(m) end
   end
   el.content:insert(1, P.RawBlock('html', '<p class="box-head"><span class="box-kind">Manual</span> '
     .. table.concat(heads, '; ') .. '</p>'))
