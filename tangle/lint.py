@@ -3,11 +3,14 @@
 
 Every fault is written to stderr as chapters/FILE.nw:LINE: what is wrong, and
 the exit status is 1. A sound book is answered with the plan of the tangle on
-stdout: a line `chapter PATH` for each chapter to read, in order, and a line
-`file NAME` for each file that they hold.
+stdout: a line `chapter PATH` for each chapter to read, in order, a line `file
+NAME` for each file that they hold, and a line `empty NAME` for each chunk that
+they use and a later chapter defines.
 
 Chapters are read as noweb reads them. A prefix of the book (--upto) is judged
 by its own chapters, except that it may use chunks which a later one defines.
+So may the whole book while it is being written: book.yaml lists the chunks
+that chapters still to come will define, one a line, under `to come:`.
 """
 import argparse
 import collections
@@ -51,6 +54,7 @@ class Book:
         self.defined = collections.defaultdict(list)    # chunk -> [Place]
         self.used = collections.defaultdict(list)       # chunk -> [(user, Place)]
         self.quoted = collections.defaultdict(list)     # chunk -> [Place], in prose
+        self.to_come = {}                               # chunk -> Place in book.yaml
 
     def fault(self, place, what):
         self.faults.append((place, what))
@@ -61,7 +65,7 @@ class Book:
         folder = os.path.normpath(os.path.join(self.folder, "chapters"))
         numbers = {}
         if not os.path.isdir(folder):
-            sys.exit(f"lint: {folder}: there is no such folder")
+            sys.exit(f"tangle: {folder}: there is no such folder")
         for name in sorted(os.listdir(folder)):
             path = os.path.join(folder, name)
             # An editor's own files are no business of ours.
@@ -88,10 +92,22 @@ class Book:
         numbers = [self.number(path) for path in self.chapters if self.number(path).isdigit()]
         wanted = upto.zfill(2)
         if wanted not in numbers:
-            there = f"{numbers[0]} to {numbers[-1]}" if numbers else "none yet"
-            sys.exit(f"tangle: UPTO={upto}: there is no such chapter; the book has {there}")
+            sys.exit(f"tangle: UPTO={upto}: there is no such chapter; "
+                     f"the book has {', '.join(numbers) or 'none'}")
         return [path for path in self.chapters
                 if self.number(path).isdigit() and self.number(path) <= wanted]
+
+    def read_to_come(self):
+        path = os.path.normpath(os.path.join(self.folder, "chapters", "book.yaml"))
+        inside = False
+        if os.path.isfile(path):
+            with open(path, encoding="utf-8") as file:
+                for number, line in enumerate(file, 1):
+                    item = re.fullmatch(r"\s*- (?:\"(.*)\"|(.*))\s*", line)
+                    if re.match(r"\S", line) and not item:
+                        inside = line.startswith("to come:")
+                    elif inside and item:
+                        self.to_come[item.group(1) or item.group(2)] = Place(path, number)
 
     # --- the text of one chapter
 
@@ -198,6 +214,8 @@ class Book:
         chapters = set(chapters)
 
         def undefined(name, place, what):
+            if name in self.to_come:
+                return
             if not PLAIN_NAME.fullmatch(name.strip()):
                 self.fault(place, f"<<{name}>> looks like two shifts, but noweb takes it for a "
                            "chunk: write @<< for the first")
@@ -229,11 +247,10 @@ class Book:
                     self.fault(places[0], f"<<{name}>> has no solution: there is no <<{base}>>")
             elif is_file(name):
                 first = self.defined[name][0]
-                for place in places:
-                    if place.file != first.file:
-                        self.fault(place, f"<<{name}>> is a file of another chapter: "
-                                   f"{first.file}:{first.line}")
-                        break
+                other = [place for place in places if place.file != first.file]
+                if other:
+                    self.fault(other[0], f"<<{name}>> is a file of another chapter: "
+                               f"{first.file}:{first.line}")
             elif name not in self.used:
                 message = f"unused chunk <<{name}>>"
                 if draft:
@@ -241,6 +258,11 @@ class Book:
                 else:
                     self.fault(places[0], message)
 
+        for name, place in self.to_come.items():
+            if name in self.defined:
+                self.fault(place, f"<<{name}>> has come: {self.defined[name][0].file}")
+            elif name not in self.used:
+                self.fault(place, f"<<{name}>> is to come, but no chunk uses it")
         self.check_folders(chapters)
         self.check_cycles(chapters)
 
@@ -315,7 +337,10 @@ def main():
 
     book = Book(args.book)
     book.find_chapters()
+    if not book.chapters:
+        sys.exit(f"tangle: {args.book}: no chapters")
     chapters = book.prefix(args.upto)
+    book.read_to_come()
     for path in book.chapters:
         book.read(path)
     book.check_chunks(chapters, args.draft)
@@ -333,9 +358,14 @@ def main():
         return 1
     for path in chapters:
         print("chapter", path)
-    for name in sorted(book.defined):
-        if is_file(name) and any(place.file in chapters for place in book.defined[name]):
+    here = {name for name, places in book.defined.items()
+            if any(place.file in chapters for place in places)}
+    for name in sorted(here):
+        if is_file(name):
             print("file", name)
+    for name, uses in sorted(book.used.items()):
+        if name not in here and any(place.file in chapters for _, place in uses):
+            print("empty", name)
     return 0
 
 

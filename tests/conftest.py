@@ -1,0 +1,46 @@
+"""Fixtures for all tests: the book's folder, and small books to try things on."""
+import pathlib
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes more than a few seconds; `make check-fast` leaves it out")
+
+
+class Book:
+    """A small book in a folder of its own, and its trees."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        (folder / "chapters").mkdir(parents=True)
+
+    def write(self, name, text):
+        """Write the file NAME of the book; chapters by their bare names."""
+        path = self.folder / ("chapters/" + name if "/" not in name else name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    def tangle(self, *flags, tree="tree", env=None):
+        return subprocess.run([ROOT / "tangle/tangle", *flags, ".", tree], cwd=self.folder, env=env,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+
+    def tree(self, tree="tree"):
+        """The files of a tree, as {path: text}; the manifest is not one of them."""
+        top = self.folder / tree
+        return {str(path.relative_to(top)): path.read_text()
+                for path in sorted(top.rglob("*")) if path.is_file() and path.name != ".tangled"}
+
+
+@pytest.fixture
+def book(tmp_path):
+    return Book(tmp_path / "book")
+
+
+@pytest.fixture
+def book_folder():
+    return ROOT
