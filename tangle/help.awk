@@ -1,12 +1,11 @@
-# Print the doors of the makefiles: their `name: … ## what it does` lines,
-# and the lines `## ` alone, which head a group or explain a variable.
+# Print the doors of the makefiles: their lines `name: … ## what it does`,
+# `## heading of a group`, and `#= NAME=…  a variable`.
 
-/^## / { print ""; print substr($0, 4); next }
-/^##   / { print substr($0, 3); next }
+/^## / { print "\n" substr($0, 4) }
+/^#= / { print "  " substr($0, 4) }
 /^[a-zA-Z][^:=]*:.*## / {
-	doors = $0
-	sub(/:.*/, "", doors)
-	what = $0
+	door = what = $0
+	sub(/:.*/, "", door)
 	sub(/^.*## /, "", what)
-	printf "  make %-16s %s\n", doors, what
+	printf "  make %-14s %s\n", door, what
 }

@@ -5,12 +5,12 @@ upto := $(if $(filter 1 2 3 4 5 6 7 8 9,$(UPTO)),0$(UPTO),$(UPTO))
 line := $(if $(filter-out 0,$(LINE)),-line)
 tree := $(or $(OUT),tangle/$(if $(LAB),lab$(LAB),$(if $(upto),upto-$(upto)$(line),jos$(line))))
 
-generated += tangle/jos tangle/jos-line tangle/upto-* tangle/lab[0-9]* tangle/.stage.*
+generated += tangle/jos tangle/jos-line tangle/upto-* tangle/.stage.*
 
 deps: ## install the tools that are missing (apt, dnf, pacman or brew)
 	@tangle/deps
 
-tangle: ## write the JOS tree to tangle/jos (see the variables below)
+tangle: ## write the JOS tree to tangle/jos (or another: see below)
 	@tangle/deps --need tangle
 	@tangle/tangle $(if $(LAB),-l '$(LAB)') $(if $(upto),-u '$(upto)') $(if $(line),-L) \
 		$(if $(DRAFT),-d) $(if $(FORCE),-f) . '$(tree)'
