@@ -1,0 +1,78 @@
+"""Programs that mean harm can harm only themselves.
+
+Each program of tests/programs is put into a copy of the tree and booted, as
+somebody's unknown program would be.  Afterwards another program still runs,
+no page is lost, and the file system checks clean from outside.
+"""
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from emulator import Machine
+from trees import run, tree
+
+pytestmark = pytest.mark.slow
+PROGRAMS = pathlib.Path(__file__).resolve().parent / "programs"
+
+
+@pytest.fixture(scope="module")
+def jos(tmp_path_factory):
+    """A copy of the built tree with the programs in it."""
+    copy = tmp_path_factory.mktemp("hostile") / "jos"
+    shutil.copytree(tree("jos"), copy, symlinks=True)
+    for program in PROGRAMS.glob("*.c"):
+        shutil.copy(program, copy / "user")
+    run(["make", "-j2"], cwd=copy)
+    return copy
+
+
+def fsck(jos, image):
+    checked = run([jos / "obj/fs/fsck", image], check=False)
+    assert checked.returncode == 0, checked.stdout
+
+
+def boot_shell(jos, tmp_path, **options):
+    image = tmp_path / "fs.img"
+    shutil.copy(jos / "obj/fs/clean-fs.img", image)
+    return image, Machine(jos, fs_img=image, timeout=120, **options)
+
+
+@pytest.mark.parametrize("cpus", [1, 2])
+@pytest.mark.parametrize("program, good", [
+    ("hostile", r"hostile: \d+ cases, \d+ in children, done"),
+    ("forkbomb", r"forkbomb: done"),
+    ("killcall", r"killcall: the server still reads 1 bytes"),
+    ("filldisk", r"filldisk: good"),
+])
+def test_program_harms_only_itself(jos, program, good, cpus, tmp_path):
+    image, machine = boot_shell(jos, tmp_path, cpus=cpus)
+    with machine:
+        machine.expect(r"\n\$ ")
+        machine.command("hello")
+        machine.send(program + "\r")
+        machine.expect(good)
+        machine.expect(r"\$ ")
+        assert "hello, world" in machine.command("hello")
+        assert "motd" in machine.command("ls")
+        output = machine.output()
+    assert "hostile: " not in re.sub(good, "", output), output
+    assert "kernel panic" not in output
+    fsck(jos, image)
+
+
+def test_pages_are_given_back(jos, tmp_path):
+    """The number of free pages after a program has run twice is the number
+    after it has run once."""
+    image, machine = boot_shell(jos, tmp_path)
+    free = []
+    with machine:
+        machine.expect(r"\n\$ ")
+        for _ in range(2):
+            machine.command("forkbomb")
+            machine.command("hostile")
+            text = machine.command("freepages")
+            free.append(int(re.search(r"freepages: (\d+)", text).group(1)))
+    assert free[0] == free[1]

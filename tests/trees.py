@@ -1,0 +1,38 @@
+"""Tangle and build trees of the book, each once in a test run."""
+import functools
+import pathlib
+import re
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+CHAPTERS = sorted(p.name for p in (ROOT / "chapters").glob("[0-9][0-9]-*.nw"))
+NUMBERS = [name[:2] for name in CHAPTERS]
+
+
+def run(args, cwd=ROOT, timeout=600, check=True):
+    """Run a command; return the completed process with its output as text."""
+    done = subprocess.run(args, cwd=cwd, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, timeout=timeout)
+    if check and done.returncode:
+        raise AssertionError(f"{' '.join(map(str, args))} failed with "
+                             f"{done.returncode}:\n{done.stdout[-4000:]}")
+    return done
+
+
+@functools.lru_cache(maxsize=None)
+def tree(name):
+    """The tree tangle/NAME (jos, jos-line, upto-NN), tangled and built.
+    A warning is a failure."""
+    make = ["make", "-s", "tangle"]
+    if name == "jos-line":
+        make.append("LINE=1")
+    elif name.startswith("upto-"):
+        make.append("UPTO=" + name[len("upto-"):])
+    elif name != "jos":
+        raise ValueError(f"no such tree: {name}")
+    run(make)
+    folder = ROOT / "tangle" / name
+    built = run(["make", "-j2"], cwd=folder)
+    assert not re.search(r"\bwarning\b", built.stdout, re.I), built.stdout
+    return folder
