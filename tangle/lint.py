@@ -47,9 +47,11 @@ def columns(line):
 
 
 class Book:
-    def __init__(self, folder):
+    def __init__(self, folder, draft=False):
         self.folder = folder
-        self.faults = []
+        self.draft = draft
+        self.faults = []                                # (Place, what is wrong)
+        self.notes = []                                 # the same; a draft may have them
         self.chapters = []                              # paths, in reading order
         self.defined = collections.defaultdict(list)    # chunk -> [Place]
         self.used = collections.defaultdict(list)       # chunk -> [(user, Place)]
@@ -58,6 +60,10 @@ class Book:
 
     def fault(self, place, what):
         self.faults.append((place, what))
+
+    def unfinished(self, place, what):
+        """A fault, unless the book is a draft."""
+        (self.notes if self.draft else self.faults).append((place, what))
 
     # --- the files
 
@@ -145,7 +151,7 @@ class Book:
                 chunk, opened = definition.group(1), place
                 self.define(chunk, place)
                 if line[-1] in " \t":
-                    self.fault(place, "trailing blanks")
+                    self.unfinished(place, "trailing blanks")
             elif re.match(r"@([ \t]|$)", line):
                 if line != "@":
                     self.fault(place, "text after `@` at the start of a line is lost, and the code "
@@ -181,9 +187,9 @@ class Book:
 
     def read_code(self, chunk, line, before, place):
         if line.endswith((" ", "\t")):
-            self.fault(place, "trailing blanks")
+            self.unfinished(place, "trailing blanks")
         if columns(line) > MAX_COLUMNS:
-            self.fault(place, f"code line of {columns(line)} columns, over {MAX_COLUMNS}")
+            self.unfinished(place, f"code line of {columns(line)} columns, over {MAX_COLUMNS}")
         text = line[2:] if line.startswith("@@") else line
         names = REFERENCE.findall(text)
         if names and (line.endswith("\\") or before.endswith("\\")):
@@ -209,72 +215,55 @@ class Book:
 
     # --- the chunks together
 
-    def check_chunks(self, chapters, draft):
+    def check_chunks(self):
         known = sorted(self.defined)
-        chapters = set(chapters)
 
         def undefined(name, place, what):
-            if name in self.to_come:
-                return
             if not PLAIN_NAME.fullmatch(name.strip()):
                 self.fault(place, f"<<{name}>> looks like two shifts, but noweb takes it for a "
                            "chunk: write @<< for the first")
                 return
             near = difflib.get_close_matches(name, known, 1, 0.8)
             hint = f"; is it <<{near[0]}>>?" if near else ""
-            if draft:
-                print(f"{place.file}:{place.line}: note: {what}{hint}", file=sys.stderr)
-            else:
-                self.fault(place, what + hint)
+            self.unfinished(place, what + hint)
 
         for name, uses in self.used.items():
             for _, place in uses:
-                if place.file in chapters and name not in self.defined:
+                if name not in self.defined and name not in self.to_come:
                     undefined(name, place, f"undefined chunk <<{name}>>")
-                if place.file in chapters and is_file(name):
+                if is_file(name):
                     self.fault(place, f"<<{name}>> is a file of the tree: no chunk can use it")
         for name, places in self.quoted.items():
             for place in places:
-                if place.file in chapters and name not in self.defined:
+                if name not in self.defined and name not in self.to_come:
                     undefined(name, place, f"the text speaks of <<{name}>>, an undefined chunk")
         for name, places in self.defined.items():
-            places = [place for place in places if place.file in chapters]
-            base = solution(name)
-            if not places:
-                continue
+            first, base = places[0], solution(name)
             if base != name:
                 if base not in self.defined:
-                    self.fault(places[0], f"<<{name}>> has no solution: there is no <<{base}>>")
+                    self.fault(first, f"<<{name}>> has no solution: there is no <<{base}>>")
             elif is_file(name):
-                first = self.defined[name][0]
                 other = [place for place in places if place.file != first.file]
                 if other:
                     self.fault(other[0], f"<<{name}>> is a file of another chapter: "
                                f"{first.file}:{first.line}")
             elif name not in self.used:
-                message = f"unused chunk <<{name}>>"
-                if draft:
-                    print(f"{places[0].file}:{places[0].line}: note: {message}", file=sys.stderr)
-                else:
-                    self.fault(places[0], message)
-
+                self.unfinished(first, f"unused chunk <<{name}>>")
         for name, place in self.to_come.items():
             if name in self.defined:
                 self.fault(place, f"<<{name}>> has come: {self.defined[name][0].file}")
             elif name not in self.used:
                 self.fault(place, f"<<{name}>> is to come, but no chunk uses it")
-        self.check_folders(chapters)
-        self.check_cycles(chapters)
+        self.check_folders()
+        self.check_cycles()
 
-    def check_folders(self, chapters):
+    def check_folders(self):
         """No file may stand where another one needs a folder, or be one of inc/."""
         headers = os.path.join(self.folder, "inc")
         headers = {"inc/" + name for name in os.listdir(headers)} if os.path.isdir(headers) else set()
         files = {name for name in self.defined if is_file(name)}
         for name in sorted(files):
             place = self.defined[name][0]
-            if place.file not in chapters:
-                continue
             if name in headers:
                 self.fault(place, f"<<{name}>> is there already, as a plain file of the book")
             parts = name.split("/")
@@ -283,13 +272,12 @@ class Book:
                 if folder in files:
                     self.fault(place, f"<<{name}>>: <<{folder}>> is a file, not a folder")
 
-    def check_cycles(self, chapters):
+    def check_cycles(self):
         """No chunk may use itself, on its own or by way of others."""
         uses = collections.defaultdict(list)
         for name, users in self.used.items():
             for user, place in users:
-                if place.file in chapters:
-                    uses[user].append((name, place))
+                uses[solution(user)].append((name, place))
         state = {}                                      # chunk -> "open" or "done"
         for start in list(uses):
             if start in state:
@@ -335,7 +323,7 @@ def main():
     parser.add_argument("book")
     args = parser.parse_args()
 
-    book = Book(args.book)
+    book = Book(args.book, args.draft)
     book.find_chapters()
     if not book.chapters:
         sys.exit(f"tangle: {args.book}: no chapters")
@@ -343,14 +331,17 @@ def main():
     book.read_to_come()
     for path in book.chapters:
         book.read(path)
-    book.check_chunks(chapters, args.draft)
+    book.check_chunks()
 
     # What is wrong with later chapters is no fault of the first ones, but a
     # file that is no chapter at all is.
     later = set(book.chapters) - set(chapters)
     faults = sorted({fault for fault in book.faults if fault[0].file not in later})
+    notes = sorted({note for note in book.notes if note[0].file not in later})
     if args.lab is not None:
         book.check_lab(args.lab)
+    for place, what in notes:
+        print(f"{place.file}:{place.line}: note: {what}", file=sys.stderr)
     for place, what in faults:
         print(f"{place.file}:{place.line}: {what}", file=sys.stderr)
     if faults:

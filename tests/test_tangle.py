@@ -309,6 +309,9 @@ FAULTS = {
          "a chunk that uses itself"),
     "ring that nothing else uses":
         ("<<ring>>=\n<<rong>>\n@\n\n<<rong>>=\n<<ring>>\n@\n", 6, "a chunk that uses itself"),
+    "stub that uses its solution":
+        ("<<a.d/b>>=\n<<ring>>\n@\n\n<<ring>>=\nx\n@\n\n<<ring (exercise 1)>>=\n<<ring>>\n@\n", 10,
+         "<<ring>> -> <<ring>>"),
     "two shifts":
         ("<<a.d/b>>=\nx = 1 << 3 >> 1;\n@\n", 2, "<< 3 >> looks like two shifts"),
     "two shifts of names":
@@ -450,11 +453,12 @@ def test_no_chapters(book):
 
 
 def test_draft(sample):
-    sample.write("04-four.nw", "<<a.d/b>>=\nx\n<<to come>>\ny\n@\n\n<<left over>>=\n@\n")
+    sample.write("04-four.nw", "<<a.d/b>>=\nx\n<<to come>>\ny \n@\n\n<<left over>>=\n@\n")
     refused(sample)
     result = sample.tangle("-d")
     assert result.returncode == 0
     assert "chapters/04-four.nw:3: note: undefined chunk <<to come>>" in result.stderr
+    assert "chapters/04-four.nw:4: note: trailing blanks" in result.stderr
     assert "chapters/04-four.nw:7: note: unused chunk <<left over>>" in result.stderr
     assert sample.tree()["a.d/b"].split() == ["x", "y"]
 
