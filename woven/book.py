@@ -216,8 +216,8 @@ def _parse(stream):
     return chapters
 
 
-def report(errors):
+def report(errors, door="weave"):
     """Print faults as `weave: file:line: …` and give the exit status."""
     for error in errors:
-        print(f"weave: {error}", file=sys.stderr)
+        print(f"{door}: {error}", file=sys.stderr)
     return 1 if errors else 0

@@ -11,8 +11,8 @@ read: html ## weave, then open the book in a browser
 	@case $$(uname) in Darwin) open woven/html/index.html ;; \
 	*) xdg-open woven/html/index.html ;; esac
 
-stats: ## sizes of chunks and prose a chapter, against the bars (CHECK=1: fail)
+stats: ## chunk sizes and prose a chapter (V=1: name chunks; CHECK=1: fail)
 	@tangle/deps --need tangle
-	@python3 woven/stats.py $(if $(CHECK),--check) chapters
+	@$(PYTHON) woven/stats.py $(if $(CHECK),--check) $(if $(V),--list) chapters
 
 .PHONY: html read stats

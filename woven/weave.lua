@@ -168,9 +168,10 @@ local MANY = 8                          -- more uses than this: point at the ind
 local function defines_html(chunk)
   local o = {}
   for _, d in ipairs(chunk.defines) do
-    if not d.member and #o < 40 then
+    if not d.member then
       local s = ('<a href="identifiers.html#i-%s"><code>%s</code></a>'):format(d.word, d.word)
-      if #d.uses > MANY then s = s .. (' (used in %d chunks)'):format(#d.uses)
+      if #chunk.defines > MANY then       -- a table of names: the index has the rest
+      elseif #d.uses > MANY then s = s .. (' (used in %d chunks)'):format(#d.uses)
       elseif #d.uses > 0 then s = s .. ' (used in ' .. list(chunk_links(d.uses)) .. ')' end
       o[#o+1] = s
     end
