@@ -35,8 +35,11 @@
 		   (uintptr_t) (d) << PDXSHIFT |			\
 		   (uintptr_t) (t) << PTXSHIFT | (uintptr_t) (o)))
 
-/* Indices into the user-readable tables uvpt, uvpd, uvpde and uvpml4e. */
-#define PPN(pa)		((uintptr_t) (pa) >> PTXSHIFT)
+/*
+ * Page numbers, and indices into the user-readable tables uvpt, uvpd, uvpde
+ * and uvpml4e.  PPN may be given a whole entry, with PTE_NX in bit 63.
+ */
+#define PPN(pa)		(((uintptr_t) (pa) & 0x000fffffffffffff) >> PTXSHIFT)
 #define VPN(la)		PPN(la)
 #define VPD(la)		((uintptr_t) (la) >> PDXSHIFT)
 #define VPDPE(la)	((uintptr_t) (la) >> PDPESHIFT)
