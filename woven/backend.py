@@ -207,7 +207,7 @@ def main(folder, inc, out):
     os.makedirs(out, exist_ok=True)
     paths = noweb.chapter_files(folder)
     headers = headers_chapter(inc, out)
-    if headers:
+    if headers and not any(os.path.basename(p) == os.path.basename(headers) for p in paths):
         paths.append(headers)
         paths.sort(key=os.path.basename)
     book = noweb.read(paths)

@@ -161,7 +161,8 @@ def read(paths):
     run = subprocess.run([os.path.join(library(), "markup"), "-t", *paths],
                          capture_output=True, text=True)
     if run.returncode or run.stderr:
-        raise BookError(run.stderr.strip() or "markup failed")
+        raise BookError(re.sub(r"^\S*?([^/\s]+\.nw:)", r"chapters/\1", run.stderr.strip(),
+                               flags=re.M) or "noweb's markup failed")
     return Book(_parse(run.stdout.split("\n")))
 
 

@@ -115,7 +115,9 @@ def _nearest(choice, files):
 def expand(book, name, stack=()):
     """The lines of a file: (text, chunk, line index). Unknown chunks are empty."""
     if name in stack:
-        raise BookError(f"<<{name}>> uses itself: " + " → ".join((*stack, name)))
+        chunk = book.definitions[name][0]
+        raise BookError(f"{chunk.chapter.file}:{chunk.line}: <<{name}>> uses itself: "
+                        + " → ".join((*stack[stack.index(name):], name)))
     lines = []
     for chunk in book.definitions.get(name, []):
         for i, line in enumerate(chunk.lines):

@@ -163,6 +163,16 @@ local function code_html(chunk)
   return table.concat(lines, '\n')
 end
 
+-- Attributes of a <pre>: what scrolls sideways on a phone and holds no link must
+-- be reachable by keyboard to be scrolled.
+local function scrolls(html)
+  if html:find('<a ', 1, true) then return '' end
+  for line in (html:gsub('<[^>]*>', '') .. '\n'):gmatch('([^\n]*)\n') do
+    if utf8.len((line:gsub('\t', '        '))) > 40 then return ' tabindex="0"' end
+  end
+  return ''
+end
+
 local MANY = 8                          -- more uses than this: point at the index
 
 local function defines_html(chunk)
@@ -196,13 +206,14 @@ local function chunk_html(id)
       files[#files+1] = '<code>' .. esc(f) .. '</code>'
     end
   end
+  local code = code_html(c)
   return ('<figure class="chunk%s" id="%s">\n<figcaption><span class="name"><a href="%s">⟨%s <small>%s</small>⟩</a>'
     .. '<span aria-hidden="true">%s</span></span>%s%s</figcaption>\n'
-    .. '<pre class="code %s" tabindex="0"><code>%s</code></pre>\n%s</figure>'):format(
+    .. '<pre class="code %s"%s><code>%s</code></pre>\n%s</figure>'):format(
     c.file and ' file' or '', id, '#' .. id, name_html(c.name), c.number, c.continued and ' +≡' or ' ≡',
     #files > 0 and ' <span class="path">' .. list(files) .. '</span>' or '',
     #head > 0 and ' <span class="flow">' .. table.concat(head, ' · ') .. '</span>' or '',
-    c.lang, code_html(c), #foot > 0 and '<p class="foot">' .. table.concat(foot, ' ') .. '</p>\n' or '')
+    c.lang, scrolls(code), code, #foot > 0 and '<p class="foot">' .. table.concat(foot, ' ') .. '</p>\n' or '')
 end
 
 -- ------------------------------------------------------------------ transcripts
@@ -227,8 +238,9 @@ local function transcript_html(el)
       lines[#lines+1] = esc(prompt) .. '<kbd>' .. esc(typed) .. '</kbd>'
     else lines[#lines+1] = esc(line) end
   end
-  return ('<figure class="transcript">%s<pre tabindex="0"><samp>%s</samp></pre></figure>'):format(
-    #say > 0 and '<figcaption>' .. table.concat(say, ', ') .. '</figcaption>' or '', table.concat(lines, '\n'))
+  local text = table.concat(lines, '\n')
+  return ('<figure class="transcript">%s<pre%s><samp>%s</samp></pre></figure>'):format(
+    #say > 0 and '<figcaption>' .. table.concat(say, ', ') .. '</figcaption>' or '', scrolls(text), text)
 end
 
 -- ------------------------------------------------------------------ figures
@@ -298,7 +310,7 @@ local function manual_box(el)
   end
   el.content:insert(1, P.RawBlock('html', '<p class="box-head"><span class="box-kind">Manual</span> '
     .. table.concat(heads, '; ') .. '</p>'))
-  return { raw('<aside class="box manual">'), P.Div(el.content), raw('</aside>') }
+  return { raw('<div class="box manual" role="note">'), P.Div(el.content), raw('</div>') }
 end
 
 local function div(el)
@@ -437,6 +449,12 @@ end
 
 local render = {
   Inlines = inlines,
+  Str = function(el)
+    if el.text:match('%[%^[^%]]+%]') then
+      local note = el.text:match('%[%^[^%]]+%]')
+      fault(cur, note, 'no footnote ' .. note .. ' is written in this chapter')
+    end
+  end,
   Code = quote,
   CodeBlock = function(el)
     if el.classes:includes('chunk') then return raw(chunk_html(el.identifier)) end

@@ -1,0 +1,672 @@
+"""How pages come out: woven/weave, its back end, its filter, its figures."""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from urllib.parse import unquote
+
+import pytest
+
+from conftest import ROOT
+from transcripts import transcripts
+
+sys.path.insert(0, str(ROOT / "woven"))
+import figures  # noqa: E402
+
+pytestmark = pytest.mark.skipif(
+    not all(map(shutil.which, ("pandoc", "dot", "ctags", "notangle"))),
+    reason="make deps installs what the weave needs")
+
+YAML = """\
+title: A sample
+parts:
+  - {title: "Part one", first: 1, last: 1}
+  - {title: "Part two", first: 2, last: 9}
+  - {title: "Appendices", first: A, last: Z}
+"""
+
+ONE = """\
+# The first
+
+The word [[<<print a number>>]] names a chunk, [[put]] a function, and
+[[1 @<< 3 @>> 1]] is two shifts. Quotes may hold `` ` `` and [[a`b]].[^note]
+
+[^note]: A note at the foot.
+
+<<kern/main.c>>=
+#include <inc/put.h>
+
+<<main's state>>
+
+int
+main(void)
+{
+	put("a < b && \\"c\\"");	/* put: not a link */
+	if (1 @<< 3 @>> 1 == 4) {
+		<<print a number>>
+	}
+	<<later statements>>
+	return state.st_left;
+}
+@
+
+## What it prints {#printing}
+
+See [](#fig:boxes), [](#ch:02-second) and [](#fig:bits). [](#ch:02-second) is
+next, and [](#printing) is here: [back](#printing).
+
+<<print a number>>=
+put("1");
+@
+
+<<main's state>>=
+static struct state { int st_left; } state;
+@
+
+![What follows what, with [[put]] in it.](figures/boxes.svg){#fig:boxes alt="One box
+leads to [[put]]."}
+
+```{.transcript tree="upto-01" run="qemu-nox" cpus="2" vars="QEMUCPU=max"}
+Welcome [[ here ]] 1 @<< 2
+K> help
+$ ls <x> | num
+```
+
+## Exercises
+
+1. What?
+
+::: answer
+This: [[put]].
+:::
+
+1. Why?
+
+   ::: answer
+   That.
+   :::
+
+::: {.manual sec="processor-controls control-registers"}
+Bit 7 is set.
+:::
+
+::: solution
+Secret.
+:::
+
+::: slide
+### On the wall
+
+::: notes
+Spoken.
+:::
+:::
+
+| a | b |
+| - | - |
+| 1 | 2 |
+"""
+
+TWO = """\
+# The second
+
+It goes on.
+
+<<inc/put.h>>=
+void put(const char *text);
+@
+
+The same name again, in the chapter after.
+
+<<main's state>>=
+int more;
+@
+
+<<lib/put.c>>=
+#include <inc/put.h>
+
+void
+put(const char *text)
+{
+	(void)text;
+}
+@
+
+<<print a number (exercise 1)>>=
+/* Your code here. */
+@
+
+<<GNUmakefile>>=
+all:
+	$(CC) -o put put.c
+@
+
+<<kern/kernel.ld>>=
+SECTIONS { .text : AT(0x100000) { *(.text) } }	/* all */
+@
+
+<<kern/entry.S>>=
+#include <inc/put.h>
+	.globl	entry
+entry:
+	movl	$1, %eax	# one
+	call	put
+@
+
+![Bits.](figures/bits.svg){#fig:bits alt="Three fields."}
+"""
+
+BITS = {"title": "A word", "bits": 64, "fields": [
+    {"name": "P", "from": 0, "to": 0}, {"name": "W & R", "from": 1, "to": 1},
+    {"name": "address", "from": 12, "to": 51}, {"name": "NX", "from": 63, "to": 63}]}
+
+
+class Page(HTMLParser):
+    """What the tests ask of a page."""
+
+    VOID = {"meta", "link", "img", "br", "hr", "input", "col"}
+
+    def __init__(self, path):
+        super().__init__()
+        self.html = path.read_text()
+        self.ids, self.links, self.images, self.codes = [], [], [], []
+        self.fetched, self.unbalanced = [], []
+        self.stack = []
+        self.code = self.small = None
+        self.feed(self.html)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        a = dict(attributes)
+        if tag not in self.VOID:
+            self.stack.append((tag, a.get("class") or ""))
+        if a.get("id"):
+            self.ids.append(a["id"])
+        if tag == "a" and a.get("href"):
+            self.links.append(a["href"])
+        if tag == "img":
+            self.images.append(a)
+        if tag in ("img", "script", "link", "iframe", "source"):
+            self.fetched.append(a.get("src") or a.get("href") or "")
+        if tag == "figure" and (a.get("class") or "").split()[:1] == ["chunk"]:
+            self.codes.append({"id": a["id"], "text": "", "class": ""})
+        if tag == "pre" and "code" in (a.get("class") or "").split() and self.codes:
+            self.code = self.codes[-1]
+            self.code["class"] = a["class"]
+        if self.code and "ref" in (a.get("class") or "").split():
+            self.code["text"] += "<<"
+        if tag == "small":
+            self.small = True
+
+    def handle_endtag(self, tag):
+        if tag in self.VOID:
+            return
+        if not self.stack or self.stack[-1][0] != tag:
+            self.unbalanced.append((tag, self.getpos()))
+            return
+        _, classes = self.stack.pop()
+        if self.code and "ref" in classes.split():
+            self.code["text"] = self.code["text"].rstrip() + ">>"
+        if tag == "small":
+            self.small = None
+        if tag == "pre":
+            self.code = None
+
+    def handle_data(self, data):
+        if self.code and not self.small:
+            self.code["text"] += re.sub("[⟨⟩]", "", data) if "ref" in str(self.stack) else data
+
+
+def weave(folder, *flags):
+    return subprocess.run([ROOT / "woven/weave", *flags, ".", "out"], cwd=folder,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+
+
+def pages(folder):
+    return {path.name: Page(path) for path in sorted(folder.glob("*.html"))}
+
+
+@pytest.fixture
+def small(book):
+    """A book of two chapters with something of everything."""
+    book.write("book.yaml", YAML)
+    book.write("01-first.nw", ONE)
+    book.write("02-second.nw", TWO)
+    book.write("figures/boxes.dot", "digraph { a -> b }")
+    book.write("figures/bits.json", json.dumps(BITS))
+    book.write("inc/bits.h", "#define BIT(n)\t(1 << (n))\n@odd\n#define TWO (BIT(1) >> 0)\n")
+    return book
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    """The pages of the small book."""
+    folder = tmp_path_factory.mktemp("sample")
+    for name, text in {"chapters/book.yaml": YAML, "chapters/01-first.nw": ONE,
+                       "chapters/02-second.nw": TWO, "figures/boxes.dot": "digraph { a -> b }",
+                       "figures/bits.json": json.dumps(BITS),
+                       "inc/bits.h": "#define BIT(n)\t(1 << (n))\n@odd\n"
+                                     "#define TWO (BIT(1) >> 0)\n"}.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    run = weave(folder)
+    assert run.returncode == 0, run.stderr
+    assert run.stderr == ""
+    return pages(folder / "out/html")
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """The pages of the book."""
+    out = tmp_path_factory.mktemp("real")
+    start = time.time()
+    run = subprocess.run([ROOT / "woven/weave", ".", out], cwd=ROOT, capture_output=True,
+                         text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    return pages(out / "html"), time.time() - start
+
+
+# ------------------------------------------------------------------ features
+
+def test_one_page_a_chapter(sample):
+    assert set(sample) == {"index.html", "01-first.html", "02-second.html", "A-headers.html",
+                           "chunks.html", "identifiers.html", "figures.html"}
+
+
+def test_contents_by_parts(sample):
+    text = re.sub(r"<[^>]*>", " ", sample["index.html"].html)
+    order = [text.index(s) for s in ("Part one", "The first", "Part two", "The second",
+                                     "Appendices", "Headers that are tables")]
+    assert order == sorted(order)
+
+
+def test_previous_and_next(sample):
+    html = sample["02-second.html"].html
+    assert re.search(r'<a rel="prev" href="01-first.html">', html)
+    assert re.search(r'<a rel="next" href="A-headers.html">', html)
+
+
+def test_sections_are_numbered_and_have_anchors(sample):
+    html = sample["01-first.html"].html
+    assert re.search(r'id="printing"[^>]*>\s*<h2[^>]*>(<span class="number">1\.1</span>) ', html)
+    assert html.count("<h1") == 1
+
+
+def test_chunk_header(sample):
+    html = sample["01-first.html"].html
+    chunk = re.search(r'<figure class="chunk" id="chunk-main-s-state">.*?</figure>', html, re.S)[0]
+    assert "main's state <small>1.3</small>" in chunk
+    assert '<span class="path"><code>kern/main.c</code></span>' in chunk
+    assert 'goes on in <a href="02-second.html#chunk-main-s-state_2">2.2</a>' in chunk
+    assert 'Used in <a href="#chunk-kern-main-c">1.1</a>' in chunk
+    assert '<a href="identifiers.html#i-state"><code>state</code></a>' in chunk
+    second = sample["02-second.html"].html
+    assert 'continues <a href="01-first.html#chunk-main-s-state">1.3</a>' in second
+
+
+def test_chunk_references(sample):
+    html = sample["01-first.html"].html
+    assert ('<a class="ref" href="#chunk-print-a-number">⟨print a number <small>1.2</small>⟩</a>'
+            in html)
+    assert '<span class="ref open" title="Later chapters add here">⟨later statements⟩' in html
+    assert html.count('href="#chunk-print-a-number">⟨') == 3     # prose, code, its own header
+
+
+def test_identifiers_link_to_their_definition(sample):
+    html = sample["01-first.html"].html
+    there = 'href="02-second.html#def-put">put</a>'
+    assert there + '<span class="op">(' in html                 # in code
+    assert f'<code><a class="id" {there}</code>' in html        # in prose
+    assert 'class="co">/* put: not a link */' in html
+    assert 'href="#def-st_left">st_left</a>' not in html.split("chunk-main-s-state")[0].split("<pre")[0]
+    assert '<a class="id" href="#def-st_left">st_left</a>' in html
+    assert 'id="def-put">put</span>' in sample["02-second.html"].html
+    assert re.search(r'<a class="id" href="02-second.html#chunk-inc-put-h">&lt;inc/put.h&gt;', html)
+
+
+def test_highlighting(sample):
+    html = sample["02-second.html"].html
+    for kind in ("c", "gas", "makefile", "ld"):
+        code = re.search(rf'<pre class="code {kind}"[^>]*>(.*?)</pre>', html, re.S)
+        assert code and re.search(r'<span class="(kw|dt|co|fu|cf|dv|ch)">', code[1]), kind
+    assert '<span class="kw">movl</span>' in html and '<span class="va">%eax</span>' in html
+
+
+def test_cross_references(sample):
+    html = sample["01-first.html"].html
+    assert '<a href="#fig:boxes">Figure 1.1</a>' in html
+    assert '<a href="02-second.html#fig:bits">Figure 2.1</a>' in html
+    assert re.search(r'<a href="02-second.html"[^>]*>chapter 2</a> and', html)
+    assert re.search(r'<a href="02-second.html"[^>]*>Chapter 2</a> is', html)
+    assert '<a href="#printing">section 1.1</a> is here' in html
+    assert '<a href="#printing">back</a>' in html
+
+
+def test_figures(sample):
+    html = sample["01-first.html"].html
+    figure = re.search(r'<figure class="figure" id="fig:boxes">.*?</figure>', html, re.S)[0]
+    assert 'alt="One box leads to put."' in figure
+    assert "<strong>Figure 1.1.</strong> What follows what" in figure
+    assert "Figure" in sample["figures.html"].html
+
+
+def test_transcript(sample):
+    html = sample["01-first.html"].html
+    block = re.search(r'<figure class="transcript">.*?</figure>', html, re.S)[0]
+    assert "<code>make qemu-nox CPUS=2 QEMUCPU=max</code>" in block
+    assert "the book up to chapter 1" in block
+    assert "Welcome [[ here ]] 1 &lt;&lt; 2" in block
+    assert "K&gt; <kbd>help</kbd>" in block and "$ <kbd>ls &lt;x&gt; | num</kbd>" in block
+
+
+def test_boxes(sample):
+    html = sample["01-first.html"].html
+    answers = re.findall(r"<details class=\"answer\"><summary>(.*?)</summary>", html)
+    assert answers == ["Answer to exercise 1", "Answer to exercise 2"]
+    box = re.search(r'<div class="box manual".*?</div>', html, re.S)[0]
+    assert "§24.6.2 (June 2016), §27.6.2 (June 2026)" in box
+    assert "§2.5 (June 2016)" in box
+    assert "Solution" in html
+    assert "On the wall" not in html and "Spoken" not in html
+    assert '<ol start="2"' in html
+
+
+def test_tables_footnotes_and_quotes(sample):
+    html = sample["01-first.html"].html
+    assert '<div class="scroll table">' in html and "<th>a</th>" in re.sub(" style[^>]*", "", html)
+    assert "A note at the foot." in html and 'role="doc-endnotes"' in html
+    assert "<code>1 &lt;&lt; 3 &gt;&gt; 1</code>" in html and "<code>a`b</code>" in html
+
+
+def test_index_pages(sample):
+    chunks, names = sample["chunks.html"].html, sample["identifiers.html"].html
+    assert '<code>lib/put.c</code> <a href="02-second.html#chunk-lib-put-c">2.3</a>' in chunks
+    assert re.search(r"⟨print a number⟩ <a [^>]*>1\.2</a>; used in <a [^>]*>1\.1</a>", chunks)
+    assert re.search(r'<li id="i-put"><code>put</code> <a href="02-second.html#def-put">', names)
+    assert re.search(r'<li id="i-BIT"><code>BIT</code> <a href="A-headers.html#def-BIT">', names)
+
+
+def test_student_variant_is_told_apart(sample):
+    html = sample["02-second.html"].html
+    chunk = re.search(r'id="chunk-print-a-number-exercise-1">.*?</figure>', html, re.S)[0]
+    assert "What the student starts from." in chunk and "kern/main.c" in chunk
+
+
+def test_transcripts_are_found(small):
+    found = list(transcripts(small.folder / "chapters"))
+    assert len(found) == 1
+    assert found[0].where == "chapters/01-first.nw:%d" % (
+        ONE[:ONE.index("```{.transcript")].count("\n") + 1)
+    assert found[0].attributes == {"tree": "upto-01", "run": "qemu-nox", "cpus": "2",
+                                   "vars": "QEMUCPU=max"}
+    assert found[0].lines == ["Welcome [[ here ]] 1 << 2", "K> help", "$ ls <x> | num"]
+
+
+# ------------------------------------------------------------------ figures
+
+def test_bit_fields():
+    svg = figures.bit_field(BITS)
+    assert "W &amp; R" in svg and ">51<" in svg and ">12<" in svg
+    assert svg.count("<rect") == 6                  # four fields, two reserved gaps
+    widths = [float(w) for w in re.findall(r'<rect x="[\d.]+" y="\d+" width="([\d.]+)"', svg)]
+    assert sum(widths) <= figures.WIDTH + 1
+
+
+@pytest.mark.parametrize("fields, message", [
+    ([{"name": "a", "from": 0, "to": 8}], "bits 0 to 8 of 8"),
+    ([{"name": "a", "from": 0, "to": 3}, {"name": "b", "from": 3, "to": 4}], "inside another"),
+    ([{"name": "a", "from": 0}], 'needs "name", "from" and "to"')])
+def test_bit_field_faults(fields, message):
+    with pytest.raises(figures.FigureError, match=message):
+        figures.bit_field({"bits": 8, "fields": fields})
+
+
+# ------------------------------------------------------------------ faults
+
+FAULTS = {
+    "unknown figure": ("See [](#fig:none).\n", 3, "fig:none"),
+    "unknown chapter": ("See [](#ch:09-none).\n", 3, "ch:09-none"),
+    "unknown chunk": ("See [[<<nothing>>]].\n", 3, "<<nothing>>"),
+    "unknown footnote": ("A word.[^no]\n", 3, "[^no]"),
+    "no source of a figure": ('![A.](figures/no.svg){#fig:no alt="no"}\n', 3, "figures/no.dot"),
+    "no alt text": ("![A.](figures/boxes.svg){#fig:b}\n", 3, "alt"),
+    "an id twice": ('![A.](figures/boxes.svg){#fig:b alt="b"}\n\n'
+                    '![B.](figures/boxes.svg){#fig:b alt="b"}\n', 5, "fig:b"),
+    "unknown manual section": ('::: {.manual sec="no-such"}\nx\n:::\n', 3, "no-such"),
+    "unclosed div": ("Text.\n\n::: answer\nText.\n", 5, "::: answer"),
+    "closed twice": ("Text.\n\n:::\n", 5, ":::"),
+    "unclosed fence": ("```sh\nls\n", 3, "fenced block"),
+    "chunk in a fence": ("```\n<<a>>=\nx\n@\n", 4, "<<a>>="),
+    "a second title": ("# Again\n", 3, "# title"),
+    "unescaped sign": ("a << b\n", 3, "<<"),
+    "open quote": ("a [[b\n", 3, "[["),
+    "a chunk in itself": ("<<kern/a.c>>=\n<<b>>\n@\n<<b>>=\n<<b>>\n@\n", 6, "uses itself"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault_is_named_with_file_and_line(small, fault):
+    text, line, words = FAULTS[fault]
+    small.write("03-third.nw", "# The third\n\n" + text)
+    good = small.write("out/html/index.html", "the last good page")
+    run = weave(small.folder)
+    assert run.returncode != 0
+    assert f"chapters/03-third.nw:{line}: " in run.stderr
+    assert words in run.stderr
+    assert good.read_text() == "the last good page"
+    assert [p.name for p in small.folder.glob("out/.html*")] == []
+
+
+@pytest.mark.parametrize("name, text, words", [
+    ("figures/bad.json", "{", "figures/bad.json"),
+    ("figures/bad.dot", "digraph {", "figures/bad.dot"),
+    ("figures/boxes.svg", "<svg/>", "makes the same figure"),
+    ("chapters/notes.nw", "# Notes\n", "chapters/notes.nw:1")])
+def test_fault_of_a_file(small, name, text, words):
+    small.write(name, text)
+    run = weave(small.folder)
+    assert run.returncode != 0 and words in run.stderr
+
+
+def test_no_title(small):
+    small.write("03-third.nw", "Text.\n")
+    run = weave(small.folder)
+    assert run.returncode != 0 and "chapters/03-third.nw:1: no title" in run.stderr
+
+
+def test_all_faults_of_a_kind_are_told_at_once(small):
+    small.write("03-third.nw", "# The third\n\nSee [](#fig:x).\n\nSee [](#fig:y), [](#fig:x).\n")
+    faults = weave(small.folder).stderr.splitlines()
+    assert [re.search(r":(\d+): .*(fig:.)", f).groups() for f in faults] == [
+        ("3", "fig:x"), ("5", "fig:x"), ("5", "fig:y")]
+
+
+def test_draft_tells_but_goes_on(small):
+    small.write("03-third.nw", "# The third\n\nSee [](#fig:none).\n")
+    run = weave(small.folder, "-d")
+    assert run.returncode == 0 and "03-third.nw:3" in run.stderr
+    assert (small.folder / "out/html/03-third.html").exists()
+
+
+def test_weaving_again_replaces_all(small):
+    assert weave(small.folder).returncode == 0
+    os.rename(small.folder / "chapters/02-second.nw", small.folder / "chapters/04-fourth.nw")
+    small.write("01-first.nw", ONE.replace("ch:02-second", "ch:04-fourth"))
+    assert weave(small.folder).returncode == 0
+    names = {p.name for p in (small.folder / "out/html").iterdir()}
+    assert "04-fourth.html" in names and "02-second.html" not in names
+
+
+# ------------------------------------------------------------------ every page
+
+def check_pages(found):
+    for name, page in found.items():
+        doubles = {i for i in page.ids if page.ids.count(i) > 1} if \
+            len(set(page.ids)) < len(page.ids) else set()
+        assert not doubles, f"{name}: ids given twice: {doubles}"
+        assert not page.unbalanced, f"{name}: tags out of place: {page.unbalanced[:3]}"
+        assert not page.stack, f"{name}: tags never closed: {page.stack[:3]}"
+        assert page.html.count("<h1") == 1, name
+        assert all(i.get("alt") for i in page.images), name
+        assert not [f for f in page.fetched if re.match(r"\w+:|//", f)], f"{name} asks the network"
+        for link in set(page.links):
+            if re.match(r"\w+:", link):
+                continue
+            file, _, anchor = link.partition("#")
+            target = found.get(file or name)
+            assert target, f"{name}: link to {link}"
+            assert not anchor or unquote(anchor) in target.ids, f"{name}: link to {link}"
+    assert found["index.html"].links
+
+
+def test_pages_of_the_sample(sample):
+    check_pages(sample)
+
+
+def test_pages_of_the_book(real):
+    check_pages(real[0])
+
+
+def chunks_of(source):
+    """The chunks of a chapter, read without noweb: (name, code)."""
+    found, name, lines = [], None, []
+    for line in source.split("\n"):
+        start = re.match(r"^<<(.*)>>=\s*$", line)
+        if name and (start or re.match(r"^@(\s|$)", line)):
+            found.append((name, "\n".join(lines)))
+            name = None
+        if start:
+            name, lines = start[1], []
+        elif name:
+            lines.append(re.sub(r"^@@", "@", line).replace("@<<", "<<").replace("@>>", ">>"))
+    if name:
+        found.append((name, "\n".join(lines)))
+    return found
+
+
+def check_code(chapters, found):
+    n = 0
+    for path in chapters:
+        source = chunks_of(path.read_text())
+        woven = found[path.stem + ".html"].codes
+        assert len(source) == len(woven), path.name
+        for (name, code), page in zip(source, woven):
+            plain = re.sub(r"<<(.*?)>>", lambda m: "<<" + re.sub(r"\[\[|\]\]", "", m[1]) + ">>", code)
+            assert page["text"] == plain, f"{path.name}: <<{name}>>"
+            n += 1
+    return n
+
+
+def test_code_of_the_sample_equals_its_source(small, sample):
+    assert check_code(sorted((small.folder / "chapters").glob("*.nw")), sample) == 10
+    assert sample["A-headers.html"].codes[0]["text"] + "\n" == \
+        (small.folder / "inc/bits.h").read_text()
+
+
+def test_code_of_the_book_equals_its_source(real):
+    assert check_code(sorted((ROOT / "chapters").glob("*.nw")), real[0]) > 0
+
+
+def test_headers_of_the_book_equal_their_source(real):
+    headers = sorted((ROOT / "inc").glob("*.h"))
+    codes = real[0]["A-headers.html"].codes
+    assert [c["text"] + "\n" for c in codes] == [h.read_text() for h in headers]
+
+
+def test_every_transcript_of_the_book_is_a_console(real):
+    for t in transcripts(ROOT / "chapters"):
+        page = real[0][t.file.stem + ".html"].html
+        assert '<figure class="transcript">' in page, t.where
+
+
+def test_the_book_is_woven_quickly(real):
+    assert real[1] < 60                     # 6 s on an idle machine of two cores
+
+
+# ------------------------------------------------------------------ the eye
+
+def luminance(colour):
+    if len(colour) == 4:
+        colour = "#" + "".join(2 * c for c in colour[1:])
+    parts = [int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5)]
+    r, g, b = (p / 12.92 if p <= .04045 else ((p + .055) / 1.055) ** 2.4 for p in parts)
+    return .2126 * r + .7152 * g + .0722 * b
+
+
+def contrast(a, b):
+    low, high = sorted((luminance(a), luminance(b)))
+    return (high + .05) / (low + .05)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_contrast(theme):
+    """Every colour of text reads on every ground it stands on (WCAG AA)."""
+    css = (ROOT / "woven/book.css").read_text()
+    pick = 0 if theme == "light" else 1
+    pair = r"light-dark\((#\w+), (#\w+)\)"
+    colours = {n: (a, b)[pick] for n, a, b in re.findall(r"--(\w+): " + pair, css)}
+    grounds = [colours[g] for g in ("back", "panel", "head")]
+    texts = [colours[t] for t in ("text", "quiet", "link", "manual", "answer")]
+    for text in texts:
+        assert all(contrast(text, g) >= 4.5 for g in grounds), text
+    for a, b in re.findall(r"pre [^{}]*\{ color: " + pair, css):
+        assert contrast((a, b)[pick], colours["panel"]) >= 4.5, (a, b)
+    assert contrast(colours["text"], colours["mark"]) >= 4.5
+
+
+# ------------------------------------------------------------------ make stats
+
+def stats(folder, *flags):
+    return subprocess.run([sys.executable, ROOT / "woven/stats.py", *flags, folder / "chapters"],
+                          capture_output=True, text=True, timeout=60)
+
+
+def test_stats(book):
+    book.write("02-a.nw", """\
+# A title
+
+One two three, [[four]] and [a link](#ch:nowhere) six.
+
+```
+not counted at all
+```
+
+<<kern/a.c>>=
+int a;
+
+<<more>>
+@
+
+<<more>>=
+int b;
+@
+
+::: slide
+Not counted either.
+:::
+
+![Seven eight.](figures/a.svg){#fig:a alt="not
+counted"}
+
+<<fs/disk/motd>>=
+Data, no code.
+@
+""")
+    run = stats(book.folder)
+    assert run.returncode == 0, run.stderr
+    row = next(l for l in run.stdout.splitlines() if l.startswith("02-a"))
+    assert row.replace("*", "").split() == \
+        ["02-a", "2", "1", "2", "2", "3", "12", "4.0", "50%"]
+    assert stats(book.folder, "--check").returncode == 1
+    listed = stats(book.folder, "--list").stdout
+    assert "chapters/02-a.nw:15: <<more>> has no prose before it" in listed
+
+
+def test_stats_names_a_chunk_that_is_too_long(book):
+    book.write("02-a.nw", "# A\n\n" + "word " * 900 + "\n\n<<kern/a.c>>=\n" + "x;\n" * 46 + "@\n")
+    run = stats(book.folder, "--check")
+    assert "chapters/02-a.nw:5: <<kern/a.c>> has 46 lines" in run.stderr
