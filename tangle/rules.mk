@@ -47,7 +47,7 @@ qemu qemu-nox qemu-gdb qemu-nox-gdb gdb bochs: $(fresh)
 	+@$(MAKE) -C '$(tree)' $@
 
 run-%: $(fresh)
-	@tangle/deps --need build qemu
+	@tangle/deps --need build $(if $(filter %-bochs,$@),bochs,qemu)
 	+@$(MAKE) -C '$(tree)' $@
 
 run-NAME run-NAME-nox:
