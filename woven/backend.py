@@ -22,6 +22,7 @@ from names import Names, WORD
 
 FENCE = re.compile(r"^\s*(`{3,}|~{3,})(.*)$")
 DIV = re.compile(r"^\s*:{3,}\s*(\{.*\}|[\w.-]+)?\s*:*\s*$")
+NOTE = re.compile(r"\[\^[^\]\s]+\]")
 ATTRIBUTES = re.compile(r"\s\{[^}]*\}\s*$")
 LANGUAGES = [(r"\.[ch]$", "c"), (r"\.S$", "gas"), (r"[Mm]akefile$|\.mk$", "makefile"),
              (r"\.lds?$|\.ld\.S$", "ld"), (r"\.sh$", "bash"), (r"\.py$", "python")]
@@ -68,6 +69,7 @@ class Prose:
         self.fence = None           # the signs that opened a fenced block
         self.open = []              # lines of the fences and divs not yet closed
         self.titles = 0
+        self.notes, self.noted = [], set()      # footnotes: where called, written
 
     def fault(self, line, what):
         self.errors.append(f"{self.chapter.file}:{line}: {what}")
@@ -103,6 +105,11 @@ class Prose:
         if raw.startswith("# "):
             self.title(number, raw)
             return
+        for note in NOTE.findall("".join(p for p in pieces if isinstance(p, str))):
+            if raw.startswith(note + ":"):
+                self.noted.add(note)
+            else:
+                self.notes.append((number, note))
         self.out.append("".join(p if isinstance(p, str) else quoted(p) for p in pieces))
 
     def title(self, number, raw):
@@ -122,6 +129,9 @@ class Prose:
     def text(self):
         for line, what in self.open:
             self.fault(line, f"{what} is never closed")
+        for line, note in self.notes:
+            if note not in self.noted:
+                self.fault(line, f"no footnote {note} is written in this chapter")
         if not self.titles:
             self.fault(1, "no title: the first line is `# Title`")
         return "\n".join(self.out) + "\n"

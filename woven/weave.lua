@@ -111,6 +111,7 @@ local function highlight(chunk)
   for line in (html .. '\n'):gmatch('([^\n]*)\n') do
     lines[#lines+1] = line:match('^<span id="[^"]*"><a [^>]*></a>(.*)</span>$') or line
   end
+  while #lines < #chunk.lines do lines[#lines+1] = '' end       -- pandoc drops blank ends
   return lines, refs
 end
 
@@ -449,12 +450,6 @@ end
 
 local render = {
   Inlines = inlines,
-  Str = function(el)
-    if el.text:match('%[%^[^%]]+%]') then
-      local note = el.text:match('%[%^[^%]]+%]')
-      fault(cur, note, 'no footnote ' .. note .. ' is written in this chapter')
-    end
-  end,
   Code = quote,
   CodeBlock = function(el)
     if el.classes:includes('chunk') then return raw(chunk_html(el.identifier)) end
