@@ -13,6 +13,10 @@ import pexpect
 
 # Escape sequences with which firmware clears a terminal.
 ESCAPES = re.compile(r"\x1b(\[[0-9;?=]*[A-Za-z]|c)")
+# The kernel's own lines about environments, which may stand in the middle of
+# what a program prints.
+KERNEL = re.compile(r"\[[0-9a-f]{8}\] (new env|exiting gracefully|free env|"
+                    r"destroying)[^\n]*\n")
 SPEED = float(os.environ.get("JOS_TEST_SLOWDOWN", "1"))
 
 
@@ -83,11 +87,12 @@ class Machine:
 
     def command(self, text, prompt=r"\$ ", timeout=None):
         """Type a line, wait for the prompt, return what was printed in
-        between (without the echo of the line itself)."""
+        between, without the echo of the line itself and without what the
+        kernel says of new and dead environments."""
         self.send(text + "\r")
         self.expect(r"\r\n", timeout)
         self.expect(prompt, timeout)
-        return self.before
+        return KERNEL.sub("", self.before)
 
     def finish(self, timeout=None):
         """Wait until the emulator ends by itself; return its status."""
