@@ -172,6 +172,7 @@ class Page(HTMLParser):
 
     def __init__(self, path):
         super().__init__()
+        self.path = path
         self.html = path.read_text()
         self.ids, self.links, self.images, self.codes = [], [], [], []
         self.fetched, self.unbalanced = [], []
@@ -261,13 +262,14 @@ def sample(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):
-    """The pages of the book."""
-    out = tmp_path_factory.mktemp("real")
+    """The pages of the book, and a copy of what they were made of."""
+    folder = tmp_path_factory.mktemp("real")
+    for name in ("chapters", "figures", "inc"):
+        shutil.copytree(ROOT / name, folder / name)
     start = time.time()
-    run = subprocess.run([ROOT / "woven/weave", ".", out], cwd=ROOT, capture_output=True,
-                         text=True, timeout=120)
+    run = weave(folder)
     assert run.returncode == 0, run.stderr
-    return pages(out / "html"), time.time() - start
+    return pages(folder / "out/html"), folder, time.time() - start
 
 
 # ------------------------------------------------------------------ features
@@ -568,23 +570,23 @@ def test_code_of_the_sample_equals_its_source(small, sample):
 
 
 def test_code_of_the_book_equals_its_source(real):
-    assert check_code(sorted((ROOT / "chapters").glob("*.nw")), real[0]) > 0
+    assert check_code(sorted((real[1] / "chapters").glob("*.nw")), real[0]) > 0
 
 
 def test_headers_of_the_book_equal_their_source(real):
-    headers = sorted((ROOT / "inc").glob("*.h"))
+    headers = sorted((real[1] / "inc").glob("*.h"))
     codes = real[0]["A-headers.html"].codes
     assert [c["text"] + "\n" for c in codes] == [h.read_text() for h in headers]
 
 
 def test_every_transcript_of_the_book_is_a_console(real):
-    for t in transcripts(ROOT / "chapters"):
+    for t in transcripts(real[1] / "chapters"):
         page = real[0][t.file.stem + ".html"].html
         assert '<figure class="transcript">' in page, t.where
 
 
 def test_the_book_is_woven_quickly(real):
-    assert real[1] < 60                     # 6 s on an idle machine of two cores
+    assert real[2] < 60                     # 6 s on an idle machine of two cores
 
 
 # ------------------------------------------------------------------ the eye
@@ -616,6 +618,59 @@ def test_contrast(theme):
     for a, b in re.findall(r"pre [^{}]*\{ color: " + pair, css):
         assert contrast((a, b)[pick], colours["panel"]) >= 4.5, (a, b)
     assert contrast(colours["text"], colours["mark"]) >= 4.5
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A browser without a window; it reports what a page fetched."""
+    webdriver = pytest.importorskip("selenium.webdriver")
+    driver = shutil.which("chromedriver")
+    if not driver:
+        pytest.skip("no chromedriver: make deps")
+    options = webdriver.ChromeOptions()
+    for flag in ("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run",
+                 "disable-background-networking", "disable-component-update", "disable-sync"):
+        options.add_argument("--" + flag)
+    from selenium.webdriver.chrome.service import Service
+    chrome = webdriver.Chrome(service=Service(driver), options=options)
+    yield chrome
+    chrome.quit()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [360, 820, 1400])
+def test_no_page_scrolls_sideways(real, browser, width):
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+        "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 700})
+    for name, page in real[0].items():
+        browser.get(page.path.as_uri())
+        wide = browser.execute_script("return document.documentElement.scrollWidth")
+        assert wide <= width, f"{name} is {wide} wide on {width}"
+
+
+@pytest.mark.slow
+def test_pages_fetch_only_their_own_files(real, browser):
+    for page in real[0].values():
+        browser.get(page.path.as_uri())
+        fetched = browser.execute_script(
+            "return performance.getEntriesByType('resource').map(e => e.name)")
+        assert all(f.startswith(page.path.parent.as_uri()) for f in fetched)
+
+
+@pytest.mark.slow
+def test_theme_follows_the_system_and_the_button(real, browser):
+    def ground():
+        return browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    seen = {}
+    for theme in ("light", "dark"):
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {
+            "features": [{"name": "prefers-color-scheme", "value": theme}]})
+        browser.get(real[0]["index.html"].path.as_uri())
+        seen[theme] = ground()
+    assert seen["light"] != seen["dark"]
+    browser.find_element("css selector", "button.theme").click()    # back to light
+    assert ground() == seen["light"]
+    browser.execute_script("localStorage.clear()")
 
 
 # ------------------------------------------------------------------ make stats
