@@ -74,6 +74,7 @@ leads to [[put]]."}
 Welcome [[ here ]] 1 @<< 2
 K> help
 $ ls <x> | num
+a	tab
 ```
 
 ## Exercises
@@ -123,7 +124,9 @@ void put(const char *text);
 The same name again, in the chapter after.
 
 <<main's state>>=
+
 int more;
+
 @
 
 <<lib/put.c>>=
@@ -132,7 +135,10 @@ int more;
 void
 put(const char *text)
 {
+	int state = 0;
+
 	(void)text;
+	(void)state;
 }
 @
 
@@ -330,6 +336,11 @@ def test_identifiers_link_to_their_definition(sample):
     assert re.search(r'<a class="id" href="02-second.html#chunk-inc-put-h">&lt;inc/put.h&gt;', html)
 
 
+def test_names_of_another_file_stay_private(sample):
+    put = re.search(r'id="chunk-lib-put-c">.*?</figure>', sample["02-second.html"].html, re.S)[0]
+    assert "state" in put and "def-state" not in put
+
+
 def test_highlighting(sample):
     html = sample["02-second.html"].html
     for kind in ("c", "gas", "makefile", "ld"):
@@ -362,6 +373,7 @@ def test_transcript(sample):
     assert "<code>make qemu-nox CPUS=2 QEMUCPU=max</code>" in block
     assert "the book up to chapter 1" in block
     assert "Welcome [[ here ]] 1 &lt;&lt; 2" in block
+    assert "\na\ttab</samp>" in block
     assert "K&gt; <kbd>help</kbd>" in block and "$ <kbd>ls &lt;x&gt; | num</kbd>" in block
 
 
@@ -405,7 +417,7 @@ def test_transcripts_are_found(small):
         ONE[:ONE.index("```{.transcript")].count("\n") + 1)
     assert found[0].attributes == {"tree": "upto-01", "run": "qemu-nox", "cpus": "2",
                                    "vars": "QEMUCPU=max"}
-    assert found[0].lines == ["Welcome [[ here ]] 1 << 2", "K> help", "$ ls <x> | num"]
+    assert found[0].lines == ["Welcome [[ here ]] 1 << 2", "K> help", "$ ls <x> | num", "a\ttab"]
 
 
 # ------------------------------------------------------------------ figures
@@ -472,6 +484,13 @@ def test_fault_of_a_file(small, name, text, words):
     small.write(name, text)
     run = weave(small.folder)
     assert run.returncode != 0 and words in run.stderr
+
+
+def test_ambiguous_reference(small):
+    small.write("02-second.nw", TWO + "\n## Again {#printing}\n")
+    small.write("03-third.nw", "# The third\n\nSee [](#printing).\n")
+    run = weave(small.folder)
+    assert "chapters/03-third.nw:3: several chapters have the id printing" in run.stderr
 
 
 def test_no_title(small):
