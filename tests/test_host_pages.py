@@ -38,7 +38,7 @@ def test_random_memory_maps(tmp_path):
 @pytest.mark.parametrize("right, wrong", [
     ("start = ROUNDUP(start, PGSIZE)", "start = ROUNDDOWN(start, PGSIZE)"),
     ("r->start < lowest->start", "r->start > lowest->start"),
-    ("MIN(*end, other->start)", "*end"),
+    ("MIN(ram->end, other->start)", "ram->end"),
     ("tail = &stop[-1].pp_link", "tail = &stop[-2].pp_link"),
     ("PHYS_LIMIT - base)", "e->length)"),
     ("if (e->length > 0)", "if (true)"),
