@@ -108,8 +108,14 @@ def test_forktree_prints_each_branch_once(cpus):
 
 @pytest.mark.parametrize("cpus", [2, 4])
 def test_programs_run_on_every_cpu(cpus):
-    with Machine(tree("jos"), "run-stresssched-nox", cpus=cpus) as machine:
-        for _ in range(20):
-            machine.expect(r"stresssched on CPU (\d)")
-        seen = set(re.findall(r"stresssched on CPU (\d)", machine.output()))
-    assert len(seen) > 1, seen
+    """Twenty short programs may all fit on one processor of a busy host, so
+    there are up to five boots in which to see a second one at work."""
+    seen = set()
+    for _ in range(5):
+        with Machine(tree("jos"), "run-stresssched-nox", cpus=cpus) as machine:
+            for _ in range(20):
+                machine.expect(r"stresssched on CPU (\d)")
+                seen.add(machine.child.match.group(1))
+        if len(seen) > 1:
+            return
+    raise AssertionError(f"programs ran on these CPUs only: {seen}")
