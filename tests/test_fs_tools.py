@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from emulator import Machine
 from trees import ROOT, run, tree
 
 HOST = ROOT / "tests" / "host"
@@ -291,3 +292,44 @@ def test_host_tests_can_fail(tmp_path, fsck_tool, right, wrong):
     (folder / "fs/fs.c").write_text(text.replace(right, wrong))
     done = call(build(folder, tmp_path), fsck_tool, tmp_path / "fs.img")
     assert done.returncode != 0
+
+
+# --- the server on disks that are wrong
+
+def start(image, seen, **variables):
+    with Machine(tree("upto-13"), "run-testfs-nox", FS_IMG=image, timeout=30,
+                 **variables) as machine:
+        machine.expect(seen)
+
+
+@pytest.mark.slow
+def test_no_disk():
+    start("", r"user panic in fs at ../fs/bc.c:\d+: there is no disk 1")
+
+
+@pytest.mark.slow
+def test_not_a_file_system(tmp_path):
+    (tmp_path / "fs.img").write_bytes(bytes(100 * BLOCK))
+    start(tmp_path / "fs.img", "bad file system magic number 00000000")
+
+
+@pytest.mark.slow
+def test_image_cut_short(tmp_path):
+    good = tree("upto-13") / "obj/fs/clean-fs.img"
+    (tmp_path / "fs.img").write_bytes(good.read_bytes()[:90 * BLOCK])
+    start(tmp_path / "fs.img", r"a file system of \d+ blocks on a disk of 90")
+
+
+@pytest.mark.slow
+def test_disk_with_a_bad_sector(tmp_path):
+    """The client gets an error, and the server goes on."""
+    path = tmp_path / "fs.img"
+    shutil.copy(tree("upto-13") / "obj/fs/clean-fs.img", path)
+    image = Image(path)
+    block = image.get(image.entries()["welcome"] + DIRECT)
+    (tmp_path / "errors").write_text(
+        '[inject-error]\nevent = "read_aio"\nerrno = "5"\n'
+        f'sector = "{block * 8 + 3}"\n')
+    start("", "user panic in .* read: unspecified error", QEMUEXTRA=
+          f"-drive file=blkdebug:{tmp_path}/errors:{path},index=1,"
+          "media=disk,format=raw,rerror=report")
