@@ -101,6 +101,6 @@ def test_published_interface(tmp_path):
     shutil.copy(PROGRAMS / "api.c", copy / "user")
     run(["make", "-j2"], cwd=copy)
     with Machine(copy, "run-api-nox") as machine:
-        match = machine.expect(r"api: built, argc \d, (\w+), text (\w+), "
+        match = machine.expect(r"api: built, argc \d, (\S+), text (\w+), "
                                r"page refs (\d+)")
         assert match.group(2) == "mapped" and int(match.group(3)) >= 1
