@@ -175,10 +175,10 @@ try_privileged(int which)
 		case 14: asm volatile(".byte 0x0f, 0x28, 0xc0"); break;
 		case 15: asm volatile("pushfq; orq $0x100, (%rsp); popfq;"
 				      "nop"); break;
-		case 16: asm volatile("pushfq; orq $0x44000, (%rsp); popfq;"
+		case 16: asm volatile("pushfq; orq $0x44000, (%%rsp); popfq;"
 				      "int $0x30" : : "a" (SYS_getenvid));
 			break;
-		case 17: asm volatile("movq $0x900000000000000, %rsp; int3");
+		case 17: asm volatile("movq $0x900000000000000, %rsp; pushq $0");
 			break;
 		case 18: asm volatile("mov %0, %%ds" : : "r" (0x10)); break;
 		default: asm volatile("wbinvd"); break;
