@@ -26,6 +26,7 @@ enum {
 	SYS_ept_map		= 17,
 	SYS_env_mkguest		= 18,
 	SYS_cwait		= 19,	/* ours: sleep until there is input */
+	SYS_env_wait		= 20,	/* ours: sleep until a child has ended */
 	NSYSCALLS
 };
 
