@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from emulator import Machine
-from trees import tree
+from trees import run, tree
 
 pytestmark = pytest.mark.slow
 MIB_PAGES = 256
@@ -79,3 +79,20 @@ def test_gdb_finds_its_way_through_the_modes():
     assert "xor    %ax,%ax" in gdb.stdout, gdb.stdout + gdb.stderr
     assert "push   %ebp" in gdb.stdout, gdb.stdout
     assert "#0  kern_init" in gdb.stdout, gdb.stdout
+
+
+def test_gdb_lists_the_chapters():
+    """With LINE=1, a function's source is the chapter that explains it."""
+    kernel = tree("jos-line") / "obj/kern/kernel"
+    listed = run(["gdb", "-batch", "-ex", "info line kern_init", kernel])
+    assert "chapters/03-long-mode.nw" in listed.stdout
+
+
+def test_clang_builds_it_too(tmp_path):
+    copy = tmp_path / "jos"
+    shutil.copytree(tree("jos"), copy, symlinks=True,
+                    ignore=shutil.ignore_patterns("obj"))
+    built = run(["make", "-j2", "CC=clang"], cwd=copy)
+    assert "warning" not in built.stdout, built.stdout
+    with Machine(copy, "run-hello-nox", CC="clang") as machine:
+        machine.expect("hello, world")
