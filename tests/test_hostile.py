@@ -46,6 +46,8 @@ def boot_shell(jos, tmp_path, **options):
     ("forkbomb", r"forkbomb: done"),
     ("killcall", r"killcall: the server still reads 1 bytes"),
     ("filldisk", r"filldisk: good"),
+    ("killspin", r"killspin: done"),
+    ("stopfault", r"stopfault: 0 of \d+ stops were lost"),
 ])
 def test_program_harms_only_itself(jos, program, good, cpus, tmp_path):
     image, machine = boot_shell(jos, tmp_path, cpus=cpus)
