@@ -36,5 +36,5 @@ printf '%-44s %6s s\n' "tangle, one pass, $files files" "$one" \
 	"tangle again, nothing changed" "$second" \
 	"notangle | cpif, a pass for each file" "$each"
 while read -r file; do
-	cmp "$scratch/one/$file" "$scratch/each/$file"
+	diff -Z "$scratch/one/$file" "$scratch/each/$file"
 done <"$scratch/files"
