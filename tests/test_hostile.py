@@ -48,6 +48,8 @@ def boot_shell(jos, tmp_path, **options):
     ("filldisk", r"filldisk: good"),
     ("killspin", r"killspin: done"),
     ("stopfault", r"stopfault: 0 of \d+ stops were lost"),
+    ("forge", r"forge: 0 of \d+ files were read wrong"),
+    ("scribble", r"scribble: 2 pages[^$]*\$ [^$]*init: starting sh"),
 ])
 def test_program_harms_only_itself(jos, program, good, cpus, tmp_path):
     image, machine = boot_shell(jos, tmp_path, cpus=cpus)
