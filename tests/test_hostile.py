@@ -51,6 +51,7 @@ def boot_shell(jos, tmp_path, **options):
     ("forge", r"forge: 0 of \d+ files were read wrong"),
     ("scribble", r"scribble: 2 pages[^$]*\$ [^$]*init: starting sh"),
     ("flood", r"flood: over"),
+    ("pipeliar", r"pipeliar: read no more than a ring"),
 ])
 def test_program_harms_only_itself(jos, program, good, cpus, tmp_path):
     image, machine = boot_shell(jos, tmp_path, cpus=cpus)
