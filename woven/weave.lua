@@ -288,14 +288,15 @@ local function read_manual(path)
 end
 
 -- "§24.6.2 (June 2016), §27.6.2 (June 2026)": a number means nothing without
--- its edition. Numbers that nobody has looked up stay away.
+-- its edition, and one that nobody has looked up says so.
 local function section_html(m)
   local function sign(s) return (s:match('^%d') and '§' or '') .. s end
   local o = {}
-  if m.old ~= '?' then o[#o+1] = sign(m.old) .. ' (June 2016)' end
+  local function says(word, text) return (m.basis or ''):find(word, 1, true) and text or '' end
+  if m.old ~= '?' then o[#o+1] = sign(m.old) .. ' (June 2016' .. says('unread', '; not looked up') .. ')' end
   if m.new == '-' then o[#o+1] = 'gone by June 2026'
   elseif m.new ~= '?' then
-    o[#o+1] = sign(m.new) .. ' (June 2026' .. (m.basis == 'rule' and '; number derived' or '') .. ')'
+    o[#o+1] = sign(m.new) .. ' (June 2026' .. says('rule', '; number derived') .. ')'
   end
   return esc(m.title .. ': ' .. m.volume .. (#o > 0 and ' ' .. list(o) or ''))
 end
