@@ -1,11 +1,12 @@
 """Each prefix of the book is an operating system: it builds without a
 warning, boots, and does what its chapters' transcripts say."""
 import re
+import time
 
 import pexpect
 import pytest
 
-from emulator import Machine
+from emulator import SPEED, Machine
 from trees import NUMBERS, ROOT, tree
 from transcripts import transcripts
 
@@ -55,22 +56,21 @@ def missing_line(lines, output):
     return None
 
 
-def play(transcript, machine):
-    """Type what the transcript types; return all output when its last line
-    has come."""
+def play(transcript, machine, patience=60):
+    """Type what the transcript types; return all output as soon as all of
+    the transcript is in it, or when patience (seconds) has run out."""
     for line in transcript.lines:
         command = typed(line)
         if command:
             machine.expect(re.escape(command[0]))
             machine.send(command[1] + "\r")
-    last = [line for line in transcript.lines if line.strip(" …")][-1]
-    command = typed(last)
-    if not command:
-        try:
-            machine.expect(pattern(last.rstrip()).replace(".*", "[^\r\n]*"))
-        except (pexpect.TIMEOUT, pexpect.EOF):
-            pass                # said better below
-    return [line.rstrip() for line in machine.output().split("\n")]
+    deadline = time.monotonic() + patience * SPEED
+    while True:
+        output = [line.rstrip() for line in machine.output().split("\n")]
+        if (missing_line(transcript.lines, output) is None
+                or time.monotonic() > deadline):
+            return output
+        machine.child.expect([r"\n", pexpect.TIMEOUT, pexpect.EOF], timeout=1)
 
 
 @pytest.mark.slow
