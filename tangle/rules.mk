@@ -29,6 +29,7 @@ gdb: ## attach gdb to a waiting QEMU
 bochs: ## boot JOS in Bochs, in this terminal
 run-NAME: ## boot and run the user program NAME (run-hello, run-primes, …)
 run-NAME-nox: ## the same in this terminal
+run-vmm-nox: ## run the virtual machine monitor where there is VMX
 
 # A window needs QEMU's window system, where there is a screen at all.
 window := $(if $(DISPLAY)$(WAYLAND_DISPLAY),window)
@@ -46,8 +47,9 @@ qemu qemu-nox qemu-gdb qemu-nox-gdb gdb bochs: $(fresh)
 	@tangle/deps --need build $(needs)
 	+@$(MAKE) -C '$(tree)' $@
 
+# Guests run in Bochs, unless KVM nests.
 run-%: $(fresh)
-	@tangle/deps --need build $(if $(filter %-bochs,$@),bochs,qemu)
+	@tangle/deps --need build $(if $(filter run-vm% %-bochs,$@),bochs,qemu)
 	+@$(MAKE) -C '$(tree)' $@
 
 run-NAME run-NAME-nox:
