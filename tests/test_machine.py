@@ -32,6 +32,8 @@ def test_bochs_reaches_the_shell(cpus, tmp_path):
     with shell(tmp_path, "bochs", cpus=cpus, timeout=120) as machine:
         machine.expect(r"\n\$ ")
         assert "motd" in machine.command("ls")
+        for _ in range(8):      # more than a terminal's buffer holds
+            assert "Lorem ipsum" in machine.command("cat lorem")
 
 
 @pytest.mark.parametrize("mem, mib", [
