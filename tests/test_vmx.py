@@ -12,10 +12,19 @@ import shutil
 import pytest
 
 from emulator import Machine
-from trees import ROOT, run, tree
+from trees import ROOT, run
+from trees import tree as any_tree
 
 pytestmark = pytest.mark.slow
+
 FIRMWARE = pathlib.Path("/usr/share/bochs/BIOS-bochs-latest")
+
+
+def tree():
+    """The book up to chapter 18: in the whole book a guest gets further."""
+    return any_tree("upto-18")
+
+
 READY = r"Error copying page into the guest - 4294967289\r\n"
 NO_VMX = r"Error creating a guest: no usable VMX"
 NO_EPT = r"Error creating a guest: no usable EPT"
@@ -53,7 +62,7 @@ def firmware_that_locks_vmx_off(folder, others_only=False):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_each_kind_of_processor(model):
-    with bochs(tree("jos"), model=model) as machine:
+    with bochs(tree(), model=model) as machine:
         for pattern in MODELS[model]:
             machine.expect(pattern)
         machine.expect("K> ")
@@ -61,14 +70,14 @@ def test_each_kind_of_processor(model):
 
 
 def test_open_feature_control_is_set_and_locked():
-    with bochs(tree("jos"), bios="BIOS-bochs-legacy") as machine:
+    with bochs(tree(), bios="BIOS-bochs-legacy") as machine:
         machine.expect("IA32_FEATURE_CONTROL was open, is now 5")
         machine.expect(READY)
 
 
 def test_locked_off_feature_control_is_believed(tmp_path):
     bios = firmware_that_locks_vmx_off(tmp_path)
-    with bochs(tree("jos"), bios=bios) as machine:
+    with bochs(tree(), bios=bios) as machine:
         machine.expect("the firmware has locked it off")
         machine.expect(NO_VMX)
         machine.expect("K> ")
@@ -83,19 +92,19 @@ def vmx_states(machine):
 
 
 def test_vmxon_happens_once_on_the_cpu_that_needs_it():
-    with bochs(tree("jos"), "vmxon") as machine:
+    with bochs(tree(), "vmxon") as machine:
         machine.expect("4 guests came and went")
         assert vmx_states(machine) == {0: (True, 1)}
 
 
 def test_guests_land_on_either_of_two_cpus():
-    with bochs(tree("jos"), "vmxon", cpus=2) as machine:
+    with bochs(tree(), "vmxon", cpus=2) as machine:
         machine.expect("4 guests came and went")
         assert vmx_states(machine) == {0: (True, 1), 1: (True, 1)}
 
 
 def test_no_vmxon_before_there_is_a_guest():
-    with bochs(tree("jos"), "hello") as machine:
+    with bochs(tree(), "hello") as machine:
         assert vmx_states(machine) == {0: (False, 0)}
 
 
@@ -103,14 +112,14 @@ def test_failing_vmxon_destroys_the_guest_alone(tmp_path):
     """On the second processor the firmware has locked VMX off; a guest that
     lands there is destroyed with the reason, and the kernel goes on."""
     bios = firmware_that_locks_vmx_off(tmp_path, others_only=True)
-    with bochs(tree("jos"), "vmxon", bios=bios, cpus=2) as machine:
+    with bochs(tree(), "vmxon", bios=bios, cpus=2) as machine:
         machine.expect("CPU 1 has VMX, but the firmware has locked it off")
         machine.expect("K> ")
         assert "kernel panic" not in machine.output()
 
 
 def test_vmm_in_qemu_says_where_to_go_and_the_shell_lives_on():
-    with Machine(tree("jos")) as machine:
+    with Machine(tree()) as machine:
         machine.expect(r"\n\$ ")
         text = machine.command("vmm")
         assert "has no VMX" in text
@@ -119,7 +128,7 @@ def test_vmm_in_qemu_says_where_to_go_and_the_shell_lives_on():
 
 
 def test_run_vmm_says_which_machine_and_why():
-    with Machine(tree("jos"), "run-vmm-nox", timeout=90) as machine:
+    with Machine(tree(), "run-vmm-nox", timeout=90) as machine:
         machine.expect(r"\*\*\* (Bochs|QEMU with KVM) runs vmm: [^\r\n]+")
         machine.expect(READY)
 
@@ -170,7 +179,7 @@ WRONG = {
 def test_wrong_solution_is_told_apart(wrong, tmp_path):
     path, old, new, program, model, bios, cpus, expected = WRONG[wrong]
     copy = tmp_path / "jos"
-    shutil.copytree(tree("jos"), copy, symlinks=True)
+    shutil.copytree(tree(), copy, symlinks=True)
     source = copy / path
     text, n = re.subn(old, new, source.read_text())
     assert n >= 1, f"{path} has nothing like {old!r}"
