@@ -143,6 +143,7 @@ typedef uint64_t pte_t;
 typedef uint64_t pde_t;
 typedef uint64_t pdpe_t;
 typedef uint64_t pml4e_t;
+typedef uint64_t epte_t;		/* of a guest's extended page tables */
 
 /* A code or data descriptor, 8 bytes. */
 struct Segdesc {
