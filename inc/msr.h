@@ -12,6 +12,13 @@
 #define CPUID_EXT_FEATURES		0x80000001
 #define CPUID_EXT_FEATURES_ECX_SVM	(1u << 2)
 
+/* The page attribute table, and its value after a reset. */
+#define MSR_IA32_PAT			0x277
+#define PAT_RESET			0x0007040600070406ULL
+
+/* What SWAPGS exchanges with the GS base. */
+#define MSR_KERNEL_GS_BASE		0xc0000102
+
 /* Who may use VMX.  Exists if CPUID reports VMX. */
 #define MSR_IA32_FEATURE_CONTROL	0x03a
 #define FEATURE_CONTROL_LOCK		0x1	/* no more writes until reset */
@@ -104,6 +111,25 @@
 #define PROCBASED2_EPT_VE		0x00040000
 #define PROCBASED2_XSAVES		0x00100000
 #define PROCBASED2_TSC_SCALING		0x02000000
+
+/* VM-exit controls. */
+#define EXIT_SAVE_DEBUG			0x00000004
+#define EXIT_HOST_64			0x00000200
+#define EXIT_ACK_INTERRUPT		0x00008000
+#define EXIT_SAVE_PAT			0x00040000
+#define EXIT_LOAD_PAT			0x00080000
+#define EXIT_SAVE_EFER			0x00100000
+#define EXIT_LOAD_EFER			0x00200000
+#define EXIT_SAVE_TIMER			0x00400000
+
+/* VM-entry controls. */
+#define ENTRY_LOAD_DEBUG		0x00000004
+#define ENTRY_IA32E_GUEST		0x00000200
+#define ENTRY_LOAD_PAT			0x00004000
+#define ENTRY_LOAD_EFER			0x00008000
+
+/* IA32_VMX_MISC: the preemption timer counts TSC >> this. */
+#define VMX_MISC_TIMER_SHIFT(v)		((v) & 0x1f)
 
 /* IA32_VMX_EPT_VPID_CAP. */
 #define EPT_CAP_EXEC_ONLY		(1ULL << 0)
