@@ -16,6 +16,14 @@
 #define MSR_IA32_PAT			0x277
 #define PAT_RESET			0x0007040600070406ULL
 
+/* Registers that a guest may have for itself. */
+#define MSR_IA32_TSC			0x010
+#define MSR_IA32_SYSENTER_CS		0x174
+#define MSR_IA32_SYSENTER_ESP		0x175
+#define MSR_IA32_SYSENTER_EIP		0x176
+#define MSR_FS_BASE			0xc0000100
+#define MSR_GS_BASE			0xc0000101
+
 /* What SWAPGS exchanges with the GS base. */
 #define MSR_KERNEL_GS_BASE		0xc0000102
 

@@ -28,6 +28,7 @@ enum {
 	SYS_cwait		= 19,	/* ours: sleep until there is input */
 	SYS_env_wait		= 20,	/* ours: sleep until a child has ended */
 	SYS_guest_trace		= 21,	/* ours: the last exits of a guest */
+	SYS_guest_attach	= 22,	/* ours: lend a guest the console */
 	NSYSCALLS
 };
 
