@@ -261,8 +261,9 @@ def fsck_tool(tmp_path_factory):
 
 
 @needs_x86
-def test_file_system_on_the_host(tmp_path, fsck_tool):
-    program = build(tree("upto-13"), tmp_path)
+@pytest.mark.parametrize("name", ["upto-13", "jos"])
+def test_file_system_on_the_host(tmp_path, fsck_tool, name):
+    program = build(tree(name), tmp_path)
     done = call(program, fsck_tool, tmp_path / "fs.img")
     assert done.returncode == 0, done.stdout + done.stderr
     assert ", 0 failures" in done.stdout
@@ -271,6 +272,9 @@ def test_file_system_on_the_host(tmp_path, fsck_tool):
 @needs_x86
 @pytest.mark.slow
 @pytest.mark.parametrize("right, wrong", [
+    ("(r = bitmap_flush()) < 0 || (r = flush_block(blk)) < 0", "0"),
+    ("return r;\n\treturn file_flush_meta(f);", "return r;\n\treturn 0;"),
+    ("n >= (uint32_t) f->f_size / BLKSIZE", "n > (uint32_t) f->f_size / BLKSIZE"),
     ("if ((r = bitmap_flush()) < 0)", "if ((r = 0) < 0)"),
     ("if (bc_flush(r, 1) < 0)", "if (0)"),
     ("r < 0 || (r = flush_block(blk)) < 0", "r < 0"),
@@ -281,7 +285,7 @@ def test_file_system_on_the_host(tmp_path, fsck_tool):
 ])
 def test_host_tests_can_fail(tmp_path, fsck_tool, right, wrong):
     """A file system with a planted mistake doesn't pass."""
-    good, folder = tree("upto-13"), tmp_path / "tree"
+    good, folder = tree("jos"), tmp_path / "tree"
     (folder / "fs").mkdir(parents=True)
     for name in ("inc", "lib"):
         (folder / name).symlink_to(good / name)

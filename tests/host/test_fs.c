@@ -327,6 +327,34 @@ do_write(struct Model *m, struct File *f)
 	m->size = MAX(m->size, offset + r);
 }
 
+#ifdef FSREQ_BLOCK
+/* Write a whole block; afterwards it is on the disk, with all about it. */
+static void
+do_write_block(struct Model *m, struct File *f)
+{
+	static char data[BLKSIZE];
+	uint32_t n = rnd(m->size / BLKSIZE + 1);
+	char *blk;
+	int i, r;
+
+	for (i = 0; i < BLKSIZE; i++)
+		data[i] = rnd(256);
+	m->safe = false;
+	r = file_write_block(f, n, data);
+	if (n == (uint32_t) m->size / BLKSIZE) {
+		CHECK(r == -E_INVAL);
+		return;
+	}
+	CHECK(r == 0 || r == -E_NO_DISK);
+	if (r < 0)
+		return;
+	memcpy(m->data + n * BLKSIZE, data, BLKSIZE);
+	CHECK(file_get_block(f, n, false, &blk) == 0);
+	CHECK(!va_is_dirty(blk) && !va_is_dirty(f) && !differs(2));
+	CHECK(f->f_indirect == 0 || !differs(f->f_indirect));
+}
+#endif
+
 static void
 step(void)
 {
@@ -370,6 +398,11 @@ step(void)
 	case 5:
 		check_file_is(i);
 		break;
+#ifdef FSREQ_BLOCK
+	case 6:
+		do_write_block(m, f);
+		break;
+#endif
 	default:
 		do_write(m, f);
 	}
