@@ -336,31 +336,40 @@ enum ExitReason {
 
 /* VM-instruction errors.  Manual: 30.4. */
 #define VMX_ERRORS(X)							\
-	X(1, "VMCALL in root operation")				\
-	X(2, "VMCLEAR: bad physical address")				\
-	X(3, "VMCLEAR of the VMXON region")				\
-	X(4, "VMLAUNCH: the VMCS isn't clear")				\
-	X(5, "VMRESUME: the VMCS isn't launched")			\
-	X(6, "VMRESUME after VMXOFF")					\
-	X(7, "entry: bad control fields")				\
-	X(8, "entry: bad host-state fields")				\
-	X(9, "VMPTRLD: bad physical address")				\
-	X(10, "VMPTRLD of the VMXON region")				\
-	X(11, "VMPTRLD: wrong revision identifier")			\
-	X(12, "no such VMCS field")					\
-	X(13, "VMWRITE to a read-only field")				\
-	X(15, "VMXON in root operation")				\
-	X(16, "entry: bad executive-VMCS pointer")			\
-	X(17, "entry: executive VMCS not launched")			\
-	X(18, "entry: executive-VMCS pointer isn't the VMXON pointer")	\
-	X(19, "VMCALL: the VMCS isn't clear")				\
-	X(20, "VMCALL: bad exit controls")				\
-	X(22, "VMCALL: wrong MSEG revision identifier")			\
-	X(23, "VMXOFF under dual-monitor SMM")				\
-	X(24, "VMCALL: bad SMM-monitor features")			\
-	X(25, "entry: bad execution controls in the executive VMCS")	\
-	X(26, "entry while MOV SS blocks events")			\
-	X(28, "INVEPT or INVVPID: bad operand")
+	X(VMCALL_ROOT, 1, "VMCALL in root operation")			\
+	X(VMCLEAR_ADDRESS, 2, "VMCLEAR: bad physical address")		\
+	X(VMCLEAR_VMXON, 3, "VMCLEAR of the VMXON region")		\
+	X(LAUNCH_NOT_CLEAR, 4, "VMLAUNCH: the VMCS isn't clear")	\
+	X(RESUME_NOT_LAUNCHED, 5, "VMRESUME: the VMCS isn't launched")	\
+	X(RESUME_AFTER_VMXOFF, 6, "VMRESUME after VMXOFF")		\
+	X(ENTRY_CONTROLS, 7, "entry: bad control fields")		\
+	X(ENTRY_HOST, 8, "entry: bad host-state fields")		\
+	X(VMPTRLD_ADDRESS, 9, "VMPTRLD: bad physical address")		\
+	X(VMPTRLD_VMXON, 10, "VMPTRLD of the VMXON region")		\
+	X(VMPTRLD_REVISION, 11, "VMPTRLD: wrong revision identifier")	\
+	X(NO_FIELD, 12, "no such VMCS field")				\
+	X(READ_ONLY_FIELD, 13, "VMWRITE to a read-only field")		\
+	X(VMXON_ROOT, 15, "VMXON in root operation")			\
+	X(EXECUTIVE_ADDRESS, 16, "entry: bad executive-VMCS pointer")	\
+	X(EXECUTIVE_NOT_LAUNCHED, 17,					\
+	  "entry: executive VMCS not launched")				\
+	X(EXECUTIVE_NOT_VMXON, 18,					\
+	  "entry: executive-VMCS pointer isn't the VMXON pointer")	\
+	X(SMM_NOT_CLEAR, 19, "VMCALL: the VMCS isn't clear")		\
+	X(SMM_EXIT_CONTROLS, 20, "VMCALL: bad exit controls")		\
+	X(SMM_REVISION, 22, "VMCALL: wrong MSEG revision identifier")	\
+	X(SMM_VMXOFF, 23, "VMXOFF under dual-monitor SMM")		\
+	X(SMM_FEATURES, 24, "VMCALL: bad SMM-monitor features")		\
+	X(SMM_EXECUTION_CONTROLS, 25,					\
+	  "entry: bad execution controls in the executive VMCS")	\
+	X(ENTRY_MOV_SS, 26, "entry while MOV SS blocks events")		\
+	X(INV_OPERAND, 28, "INVEPT or INVVPID: bad operand")
+
+#define ERROR_ENUM(name, number, text)	VMX_ERROR_##name = number,
+enum VmxError {
+	VMX_ERRORS(ERROR_ENUM)
+};
+#undef ERROR_ENUM
 
 /* Access rights of a segment, as the VMCS has them.  Manual: 24.4.1. */
 #define RIGHTS_CODE16		0x009b	/* present, accessed, level 0 */
