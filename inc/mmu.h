@@ -78,16 +78,20 @@
 #define CR0_NW		0x20000000
 #define CR0_CD		0x40000000
 #define CR0_PG		0x80000000
+#define CR0_CACHE	(CR0_NW | CR0_CD)
 
 #define CR4_PSE		0x00000010
 #define CR4_PAE		0x00000020
 #define CR4_PGE		0x00000080
 #define CR4_VMXE	0x00002000
+#define CR4_PCIDE	0x00020000
 
 #define MSR_EFER	0xc0000080
+#define EFER_SCE	0x00000001
 #define EFER_LME	0x00000100
 #define EFER_LMA	0x00000400
 #define EFER_NXE	0x00000800
+#define EFER_ALL	(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
 
 /* RFLAGS. */
 #define FL_CF		0x00000001
@@ -106,6 +110,7 @@
 #define FL_RF		0x00010000
 #define FL_VM		0x00020000
 #define FL_AC		0x00040000
+#define FL_RESERVED	(~0x3fffffULL | 0x8028)	/* must be 0 */
 
 /* Error code of a page fault. */
 #define FEC_PR		0x01	/* the page was present: a protection fault */

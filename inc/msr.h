@@ -18,9 +18,12 @@
 
 /* Registers that a guest may have for itself. */
 #define MSR_IA32_TSC			0x010
+#define MSR_IA32_SMM_MONITOR_CTL	0x09b	/* written in SMM only */
 #define MSR_IA32_SYSENTER_CS		0x174
 #define MSR_IA32_SYSENTER_ESP		0x175
 #define MSR_IA32_SYSENTER_EIP		0x176
+#define MSR_LSTAR			0xc0000082
+#define MSR_CSTAR			0xc0000083
 #define MSR_FS_BASE			0xc0000100
 #define MSR_GS_BASE			0xc0000101
 
@@ -133,11 +136,20 @@
 /* VM-entry controls. */
 #define ENTRY_LOAD_DEBUG		0x00000004
 #define ENTRY_IA32E_GUEST		0x00000200
+#define ENTRY_SMM			0x00000400
+#define ENTRY_DUAL_MONITOR		0x00000800
 #define ENTRY_LOAD_PAT			0x00004000
 #define ENTRY_LOAD_EFER			0x00008000
 
-/* IA32_VMX_MISC: the preemption timer counts TSC >> this. */
-#define VMX_MISC_TIMER_SHIFT(v)		((v) & 0x1f)
+/* IA32_DEBUGCTL. */
+#define DEBUGCTL_BTF			0x2	/* single-step branches only */
+#define DEBUGCTL_RESERVED		(~0xffffULL | 0x3c)
+
+/* IA32_VMX_MISC. */
+#define VMX_MISC_TIMER_SHIFT(v)		((v) & 0x1f) /* it counts TSC >> this */
+#define VMX_MISC_CR3_TARGETS(v)		((v) >> 16 & 0x1ff)
+#define VMX_MISC_MSRS(v)		(512 * (((v) >> 25 & 7) + 1))
+#define VMX_MISC_LENGTH_0		(1ULL << 30)	/* may be injected */
 
 /* IA32_VMX_EPT_VPID_CAP. */
 #define EPT_CAP_EXEC_ONLY		(1ULL << 0)

@@ -375,16 +375,36 @@ enum VmxError {
 #define RIGHTS_CODE16		0x009b	/* present, accessed, level 0 */
 #define RIGHTS_DATA16		0x0093
 #define RIGHTS_TSS_BUSY		0x008b
-#define RIGHTS_UNUSABLE		0x10000
+#define RIGHTS_V86		0x00f3	/* any, in virtual-8086 mode */
+#define RIGHTS_TYPE(r)		((r) & 0xf)
+#define RIGHTS_S		0x0010	/* code or data */
 #define RIGHTS_DPL(r)		((r) >> 5 & 3)
+#define RIGHTS_P		0x0080	/* present */
 #define RIGHTS_L		0x2000	/* 64-bit code */
 #define RIGHTS_DB		0x4000	/* 32-bit code, or stack */
+#define RIGHTS_G		0x8000	/* the limit counts pages */
+#define RIGHTS_UNUSABLE		0x10000
+#define RIGHTS_RESERVED		0xfffe0f00
 
 /* Interruptibility: what blocks events.  Manual: 24.4.2. */
 #define BLOCKING_STI		0x1
 #define BLOCKING_MOV_SS		0x2
 #define BLOCKING_SMI		0x4
 #define BLOCKING_NMI		0x8
+
+/* Pending debug exceptions. */
+#define PENDING_BS		0x4000	/* a single step */
+#define PENDING_RESERVED	0xfffffffffffeaff0
+
+/* Bit 31 of the first word of a VMCS region: a shadow VMCS. */
+#define VMCS_SHADOW		(1u << 31)
+
+/* The EPT pointer. */
+#define EPTP_AD			0x40	/* accessed and dirty flags are on */
+#define EPTP_RESERVED		0xf80
+
+/* A present PDPTE of three-level paging, below the width of addresses. */
+#define PDPTE_RESERVED		0x1e6
 
 /* Activity state. */
 #define ACTIVITY_ACTIVE		0
@@ -397,6 +417,7 @@ enum VmxError {
 #define EVENT_TYPE(e)		((e) >> 8 & 7)
 #define EVENT_HAS_ERROR		0x00000800
 #define EVENT_NMI_UNBLOCKED	0x00001000	/* by IRET; never inject it */
+#define EVENT_RESERVED		0x7ffff000	/* at entry */
 #define EVENT_VALID		0x80000000
 enum EventType {
 	EVENT_EXTERNAL	= 0,	/* external interrupt */
@@ -405,6 +426,7 @@ enum EventType {
 	EVENT_INT_N	= 4,	/* INT n */
 	EVENT_INT1	= 5,
 	EVENT_INT3	= 6,	/* INT3, INTO */
+	EVENT_OTHER	= 7,	/* vector 0: a monitor trap is pending */
 };
 
 /* An entry of the MSR areas.  Manual: 24.7.2. */
