@@ -11,6 +11,7 @@
 #define CPUID_EXT_LEAVES		0x80000000	/* EAX: the last leaf */
 #define CPUID_EXT_FEATURES		0x80000001
 #define CPUID_EXT_FEATURES_ECX_SVM	(1u << 2)
+#define CPUID_ADDRESS_WIDTHS	0x80000008	/* EAX 7:0 physical, 15:8 linear */
 
 /* The page attribute table, and its value after a reset. */
 #define MSR_IA32_PAT			0x277
