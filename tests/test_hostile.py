@@ -46,6 +46,7 @@ def boot_shell(jos, tmp_path, **options):
     ("forkbomb", r"forkbomb: done"),
     ("killcall", r"killcall: the server still reads 1 bytes"),
     ("filldisk", r"filldisk: good"),
+    ("blocks", r"blocks: \d+ cases, 0 wrong"),
     ("killspin", r"killspin: done"),
     ("stopfault", r"stopfault: 0 of \d+ stops were lost"),
     ("forge", r"forge: 0 of \d+ files were read wrong"),
