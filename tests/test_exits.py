@@ -1,0 +1,81 @@
+"""What a guest gets for its instructions, ports and registers.
+
+Each case of tests/programs/guestcases.c is a guest of its own: one that
+executes a few instructions in real mode, prints EAX or a letter for the
+exception it got, and powers itself off.
+"""
+import pathlib
+import re
+import shutil
+
+import pytest
+
+from emulator import Machine
+from trees import run, tree
+
+pytestmark = pytest.mark.slow
+PROGRAM = pathlib.Path(__file__).resolve().parent / "programs/guestcases.c"
+
+# U: undefined instruction, G: general protection, D: debug, with DR6.
+OFF = "powered off"
+PRINTS = {
+    "cpuid1.ecx": "80c02000", "cpuid1.edx": "000aa97c",
+    "cpuid40000000": "40000010", "cpuid40000010": r"0000[0-9a-f]{4}",
+    "cpuid80000001.edx": "24100000", "cpuid7.ebx": "00000000",
+    "cpuid0.ebx": "756e6547",
+    "rdmsr3a": "G", "rdmsr1b": "G", "rdmsr-none": "G",
+    "rdmsr-efer": "00000000", "wrmsr-efer-nxe": "00000900",
+    "wrmsr-efer-sce": "G", "wrmsr-efer-hi": "G", "wrmsr-lstar": "G",
+    "wrmsr-tsc": "G", "fsbase": "00001234", "kgsbase": "00005678",
+    "sysenter": "00000008",
+    "cr0-first": "00000010", "cr0-write": "6000003e", "cr0-bad": "G",
+    "clts": "00000010", "lmsw": "0000001e", "lmsw-mem": "0000001a",
+    "cr4-vmxe": "G", "cr4-pae": "00000020", "cr4-osfxsr": "G",
+    "cr3": "00005000",
+    "dr7": "00000400", "dr6": "ffff0ff0", "dr0": "00000000",
+    "step": "Dffff4ff0", "icebp": "Dffff0ff0",
+    "vmxon": "U", "vmxoff": "U", "vmlaunch": "U",
+    "invd": "00000001", "wbinvd": "00000001",
+    "monitor": "U", "mwait": "U", "rdpmc": "G", "rdtscp": "U",
+    "xsetbv": "U", "getsec": "U", "rdtsc": "00000001",
+    "in60": "123456ff", "inw": "1234ffff", "inl": "ffffffff",
+    "port-ffff": "ffffffff", "insb": "G", "outsb": "G",
+    "cmos": "00000080", "cmos-rtc": "00000000",
+    "lsr": "00000060", "iir": "000000c1", "divisor": "0000005a",
+    "data-empty": "ffffff00",
+    "within": "00000000", "vmcall-none": "fffffff9",
+}
+ENDS = {
+    "shutdown": OFF, "beyond": "address 20000 is beyond its memory",
+    "own-stub": "address 7fff may not be used so",
+    "triple": r"triple fault at rip 7[0-9a-f]{3}",
+    "hlt": "halted with interrupts off", "backtohost": OFF,
+}
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory):
+    """What each case printed, as {name: text}."""
+    jos = tmp_path_factory.mktemp("exits") / "jos"
+    shutil.copytree(tree("jos"), jos, symlinks=True)
+    shutil.copy(PROGRAM, jos / "user")
+    run(["make", "-j2"], cwd=jos)
+    with Machine(jos, "run-guestcases-bochs", timeout=120) as machine:
+        machine.expect("ALL CASES DONE")
+        # The file server's own start-up lines come in between.
+        text = re.sub(r"\w+ is good\n|vmx: CPU.*\n", "", machine.output())
+    return dict(re.findall(r"CASE (\S+): (.*?)RESULT", text, re.S))
+
+
+@pytest.mark.parametrize("case, prints", PRINTS.items())
+def test_guest_gets(said, case, prints):
+    assert re.match(prints + rf"\s+guest \w+: {OFF}\n", said[case])
+
+
+@pytest.mark.parametrize("case, why", ENDS.items())
+def test_guest_ends(said, case, why):
+    assert re.search(rf"guest \w+: {why}\n", said[case])
+
+
+def test_no_case_is_forgotten(said):
+    assert set(said) == set(PRINTS) | set(ENDS)
