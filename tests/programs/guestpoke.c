@@ -1,0 +1,87 @@
+/* Wake, stop and end guests that sleep in HLT. */
+#include <inc/lib.h>
+#include <inc/trap.h>
+#include <inc/vmx.h>
+
+/* Sleeps, counts how often it goes on, and never says LAPICEOI. */
+asm(".pushsection .rodata; .code16\n"
+    "sleeper: movw $0x1000, %sp\n"
+    "1:	sti; hlt\n"
+    "	incl 0x504\n"
+    "	jmp 1b\n"
+    "handler: incl 0x500; iret\n"
+    "sleeper_end: .code64; .popsection");
+extern const char sleeper[], handler[], sleeper_end[];
+
+#define LOW	((uint8_t *) UTEMP)
+#define CODE	(LOW + PGSIZE)
+#define INTERRUPTS	(*(volatile uint32_t *) (LOW + 0x500))
+#define ROUNDS		(*(volatile uint32_t *) (LOW + 0x504))
+
+static envid_t
+start(void)
+{
+	uint16_t offset = GUEST_ENTRY + (handler - sleeper);
+	envid_t id;
+
+	if (sys_page_alloc(0, LOW, PTE_P | PTE_U | PTE_W) < 0
+	    || sys_page_alloc(0, CODE, PTE_P | PTE_U | PTE_W) < 0)
+		panic("no memory");
+	memcpy(CODE, sleeper, sleeper_end - sleeper);
+	memcpy(LOW + (IRQ_OFFSET + IRQ_TIMER) * 4, &offset, sizeof offset);
+	if ((id = sys_env_mkguest(PGSIZE * 16, GUEST_ENTRY)) < 0)
+		panic("no guest: %e", id);
+	if (sys_ept_map(0, LOW, id, NULL, __EPTE_FULL) < 0
+	    || sys_ept_map(0, CODE, id, (void *) GUEST_ENTRY, __EPTE_FULL) < 0)
+		panic("no memory for the guest");
+	sys_env_set_status(id, ENV_RUNNABLE);
+	return id;
+}
+
+/* Until the guest sleeps with its only interrupt in service. */
+static void
+until_asleep(envid_t id)
+{
+	while (ROUNDS == 0 || envs[ENVX(id)].env_status != ENV_NOT_RUNNABLE)
+		sys_yield();
+}
+
+static void
+poke(void)
+{
+	envid_t id = start();
+	int i;
+
+	until_asleep(id);
+	for (i = 0; i < 1000; i++) {
+		sys_env_set_status(id, ENV_RUNNABLE);
+		if (i % 3 == 0)
+			sys_env_set_status(id, ENV_NOT_RUNNABLE);
+		sys_yield();
+	}
+	sys_env_set_status(id, ENV_RUNNABLE);
+	until_asleep(id);
+	cprintf("guestpoke: poked, %u interrupts, %u rounds\n", INTERRUPTS,
+	    ROUNDS);
+	sys_env_destroy(id);
+}
+
+void
+umain(int argc, char **argv)
+{
+	int i;
+
+	poke();
+	for (i = 0; i < 50; i++) {	/* ended asleep, awake, at once */
+		envid_t id = start();
+
+		if (i % 3 == 0)
+			until_asleep(id);
+		if (i % 3 == 1)
+			sys_yield();
+		if (i % 5 == 0)
+			sys_env_set_status(id, ENV_NOT_RUNNABLE);
+		sys_env_destroy(id);
+	}
+	cprintf("guestpoke: done\n");
+}
