@@ -46,8 +46,8 @@ PRINTS = {
     "within": "00000000", "vmcall-none": "fffffff9",
 }
 ENDS = {
-    "shutdown": OFF, "beyond": "address 20000 is beyond its memory",
-    "own-stub": "address 7fff may not be used so",
+    "shutdown": OFF, "beyond": "its memory doesn't reach to 20000",
+    "own-stub": "no right to do that at 7fff",
     "triple": r"triple fault at rip 7[0-9a-f]{3}",
     "hlt": "halted with interrupts off", "backtohost": OFF,
 }
