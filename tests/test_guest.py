@@ -4,6 +4,7 @@ All of it in Bochs, which imitates VMX.
 """
 import re
 import shutil
+import time
 
 import pytest
 
@@ -107,7 +108,7 @@ def test_primes_in_a_guest(jos, disk):
     with Machine(jos, "run-vmm-nox", fs_img=disk, timeout=120) as machine:
         machine.expect(VM)
         machine.send("primes\r")
-        machine.expect("CPU 0: 2 .*CPU 0: 7919 |(?s)2 .* 541 ")
+        machine.expect(r"\b541\b")
 
 
 def test_what_a_guest_writes_lasts(jos, disk, tmp_path):
@@ -159,9 +160,11 @@ def test_guests_at_the_same_time(jos, disk, cpus, tmp_path):
         assert all(len(seen) == cpus for seen in cpu.values()), cpu
         for n in (2, 1, 3):
             host.send(f"attach {n}\r")
-            host.send("cat who\r")
-            host.expect(f"I am guest {n}")
+            host.expect("brings you back")
+            time.sleep(0.5)
+            host.send("\r")
             host.expect(VM)
+            assert f"I am guest {n}" in host.in_guest("cat who")
             host.send(LEAVE)
             host.expect("vm> ")
         for n in (3, 1, 2):
