@@ -21,7 +21,7 @@
 /* The controls of execution. */
 #define VMX_RULES_26_2_1_1(R)						\
 	R(true, CR3_TARGET_COUNT, v <= VMX_MISC_CR3_TARGETS(MSR(VMX_MISC)), \
-	  "exceeds what MSR 485 has")					\
+	  "exceeds what MSR 0x485 has")					\
 	R(ON(SECONDARY, PROCBASED2_VPID), VPID, v,			\
 	  "must not be 0, which is the host's")				\
 	R(ON(PRIMARY, PROCBASED_TPR_SHADOW)				\
@@ -30,10 +30,10 @@
 	R(ept, EPTP, (v & 7) == VMX_MEMTYPE_UC				\
 	  ? MSR(VMX_EPT_VPID_CAP) & EPT_CAP_UC : (v & 7) == VMX_MEMTYPE_WB \
 	  && MSR(VMX_EPT_VPID_CAP) & EPT_CAP_WB,			\
-	  "bits 2:0 must be a memory type of MSR 48c")			\
+	  "bits 2:0 must be a memory type of MSR 0x48c")		\
 	R(ept, EPTP, (v >> 3 & 7) == 3, "bits 5:3 must be 3: four levels") \
 	R(ept, EPTP, !(v & EPTP_AD) || MSR(VMX_EPT_VPID_CAP) & EPT_CAP_AD, \
-	  "bit 6 (accessed and dirty flags) must be 0: MSR 48c")	\
+	  "bit 6 (accessed and dirty flags) must be 0: MSR 0x48c")	\
 	R(ept, EPTP, !(v & EPTP_RESERVED), "bits 11:7 must be 0")	\
 	R(ept, EPTP, physical(c, v), "exceeds the physical addresses")
 
@@ -78,13 +78,13 @@
 /* The host's control registers and MSRs. */
 #define VMX_RULES_26_2_2(R)						\
 	R(true, HOST_CR0, !missing(c, v, 0, CR0_CACHE),			\
-	  "bits %lx must be 1: MSR 486", missing(c, v, 0, CR0_CACHE))	\
+	  "bits 0x%lx must be 1: MSR 0x486", missing(c, v, 0, CR0_CACHE)) \
 	R(true, HOST_CR0, !excess(c, v, 0, CR0_CACHE),			\
-	  "bits %lx must be 0: MSR 487", excess(c, v, 0, CR0_CACHE))	\
+	  "bits 0x%lx must be 0: MSR 0x487", excess(c, v, 0, CR0_CACHE)) \
 	R(true, HOST_CR4, !missing(c, v, 4, 0),				\
-	  "bits %lx must be 1: MSR 488", missing(c, v, 4, 0))		\
+	  "bits 0x%lx must be 1: MSR 0x488", missing(c, v, 4, 0))	\
 	R(true, HOST_CR4, !excess(c, v, 4, 0),				\
-	  "bits %lx must be 0: MSR 489", excess(c, v, 4, 0))		\
+	  "bits 0x%lx must be 0: MSR 0x489", excess(c, v, 4, 0))	\
 	R(true, HOST_CR3, physical(c, v), "exceeds the physical addresses") \
 	R(true, HOST_SYSENTER_ESP, canonical(c, v), "must be canonical") \
 	R(true, HOST_SYSENTER_EIP, canonical(c, v), "must be canonical") \
@@ -131,15 +131,15 @@
 /* The guest's control registers, debug registers and MSRs. */
 #define VMX_RULES_26_3_1_1(R)						\
 	R(true, GUEST_CR0, !missing(c, v, 0, free),			\
-	  "bits %lx must be 1: MSR 486", missing(c, v, 0, free))	\
+	  "bits 0x%lx must be 1: MSR 0x486", missing(c, v, 0, free))	\
 	R(true, GUEST_CR0, !excess(c, v, 0, free),			\
-	  "bits %lx must be 0: MSR 487", excess(c, v, 0, free))		\
+	  "bits 0x%lx must be 0: MSR 0x487", excess(c, v, 0, free))	\
 	R(true, GUEST_CR0, !(v & CR0_PG) || v & CR0_PE,			\
 	  "bit 31 (PG) needs bit 0 (PE)")				\
 	R(true, GUEST_CR4, !missing(c, v, 4, 0),			\
-	  "bits %lx must be 1: MSR 488", missing(c, v, 4, 0))		\
+	  "bits 0x%lx must be 1: MSR 0x488", missing(c, v, 4, 0))	\
 	R(true, GUEST_CR4, !excess(c, v, 4, 0),				\
-	  "bits %lx must be 0: MSR 489", excess(c, v, 4, 0))		\
+	  "bits 0x%lx must be 0: MSR 0x489", excess(c, v, 4, 0))	\
 	R(ia32e, GUEST_CR0, v & CR0_PG,					\
 	  "bit 31 (PG) must be 1 in an IA-32e mode guest")		\
 	R(ia32e, GUEST_CR4, v & CR4_PAE,				\
@@ -175,9 +175,9 @@
 	R(v86 && n < LDTR, BASE, v == s->selector << 4,			\
 	  "must be 16 times the selector in virtual-8086 mode")		\
 	R(v86 && n < LDTR, LIMIT, v == 0xffff,				\
-	  "must be ffff in virtual-8086 mode")				\
+	  "must be 0xffff in virtual-8086 mode")			\
 	R(v86 && n < LDTR, RIGHTS, v == RIGHTS_V86,			\
-	  "must be f3 in virtual-8086 mode")				\
+	  "must be 0xf3 in virtual-8086 mode")				\
 	R(n == TR, RIGHTS, s->usable, "TR must be usable")		\
 	R(n == TR, RIGHTS, s->type == 11 || (s->type == 3 && !ia32e),	\
 	  "type must be 11, a busy TSS")				\
@@ -243,7 +243,7 @@
 #define VMX_RULES_26_3_1_5(R)						\
 	R(true, GUEST_ACTIVITY, v == 0					\
 	  || (v <= 3 && MSR(VMX_MISC) >> (5 + v) & 1),			\
-	  "must be a state of MSR 485")					\
+	  "must be a state of MSR 0x485")				\
 	R(RIGHTS_DPL(F(GUEST_SS_RIGHTS)), GUEST_ACTIVITY,		\
 	  v != ACTIVITY_HLT, "HLT needs SS with DPL 0")			\
 	R(blocked, GUEST_ACTIVITY, v == 0,				\

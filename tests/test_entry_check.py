@@ -130,12 +130,12 @@ RIGHT = """
 # it if it isn't the one above.
 BROKEN = """
 @26.2.1.1
-[] PIN_CONTROLS=5d | PIN_CONTROLS bit 1 (reserved) must be 1: MSR 48d
-[] PIN_CONTROLS=df | PIN_CONTROLS bit 7 (process posted interrupts) must be 0: MSR 48d; PIN_CONTROLS process posted interrupts = 1 needs virtual-interrupt delivery = 1
-[] PRIMARY_CONTROLS=b6986df3 | PRIMARY_CONTROLS bit 0 (reserved) must be 0: MSR 48e
-[] PRIMARY_CONTROLS=b69869f2 m48e=f7f9fffe04006572 | PRIMARY_CONTROLS bit 10 (MWAIT exiting) must be 1: MSR 48e
-[old] PRIMARY_CONTROLS=b6986df2 | PRIMARY_CONTROLS bit 15 (CR3-load exiting) must be 1: MSR 482; PRIMARY_CONTROLS bit 16 (CR3-store exiting) must be 1: MSR 482
-[] SECONDARY_CONTROLS=800000c2 | SECONDARY_CONTROLS bit 31 (reserved) must be 0: MSR 48b
+[] PIN_CONTROLS=5d | PIN_CONTROLS bit 1 (reserved) must be 1: MSR 0x48d
+[] PIN_CONTROLS=df | PIN_CONTROLS bit 7 (process posted interrupts) must be 0: MSR 0x48d; PIN_CONTROLS process posted interrupts = 1 needs virtual-interrupt delivery = 1
+[] PRIMARY_CONTROLS=b6986df3 | PRIMARY_CONTROLS bit 0 (reserved) must be 0: MSR 0x48e
+[] PRIMARY_CONTROLS=b69869f2 m48e=f7f9fffe04006572 | PRIMARY_CONTROLS bit 10 (MWAIT exiting) must be 1: MSR 0x48e
+[old] PRIMARY_CONTROLS=b6986df2 | PRIMARY_CONTROLS bit 15 (CR3-load exiting) must be 1: MSR 0x482; PRIMARY_CONTROLS bit 16 (CR3-store exiting) must be 1: MSR 0x482
+[] SECONDARY_CONTROLS=800000c2 | SECONDARY_CONTROLS bit 31 (reserved) must be 0: MSR 0x48b
 [] PIN_CONTROLS=77 | PIN_CONTROLS virtual NMIs = 1 needs NMI exiting = 1
 [] PRIMARY_CONTROLS=b6d86df2 | PRIMARY_CONTROLS NMI-window exiting = 1 needs virtual NMIs = 1
 [] SECONDARY_CONTROLS=d2 | SECONDARY_CONTROLS virtualize x2APIC mode = 1 needs use TPR shadow = 1
@@ -158,7 +158,7 @@ BROKEN = """
 [any] SECONDARY_CONTROLS=400c2 VE_INFO=8000000000001000 | VE_INFO exceeds the physical addresses
 [any] SECONDARY_CONTROLS=40c2 VMREAD_BITMAP=1 VMWRITE_BITMAP=1000 | VMREAD_BITMAP must be a multiple of 4096
 [any] SECONDARY_CONTROLS=40c2 VMREAD_BITMAP=1000 VMWRITE_BITMAP=1001 | VMWRITE_BITMAP must be a multiple of 4096
-[] CR3_TARGET_COUNT=5 | CR3_TARGET_COUNT exceeds what MSR 485 has
+[] CR3_TARGET_COUNT=5 | CR3_TARGET_COUNT exceeds what MSR 0x485 has
 [] SECONDARY_CONTROLS=e2 | VPID must not be 0
 [apic] SECONDARY_CONTROLS=1c3 PIN_CONTROLS=5f TPR_THRESHOLD=10 | TPR_THRESHOLD bits 31:4 must be 0
 [] EPTP=31401c | EPTP bits 2:0 must be a memory type
@@ -169,14 +169,14 @@ BROKEN = """
 [] EPTP=31489e | EPTP bits 11:7 must be 0
 [] EPTP=1000031401e | EPTP exceeds the physical addresses
 @26.2.1.2
-[] EXIT_CONTROLS=803fefff | EXIT_CONTROLS bit 31 (reserved) must be 0: MSR 48f
-[] EXIT_CONTROLS=3feffe | EXIT_CONTROLS bit 0 (reserved) must be 1: MSR 48f
+[] EXIT_CONTROLS=803fefff | EXIT_CONTROLS bit 31 (reserved) must be 0: MSR 0x48f
+[] EXIT_CONTROLS=3feffe | EXIT_CONTROLS bit 0 (reserved) must be 1: MSR 0x48f
 [] EXIT_MSR_STORE=30f028 | EXIT_MSR_STORE must be a multiple of 16
 [] EXIT_MSR_STORE=fffffffff0 EXIT_MSR_STORE_COUNT=2 | EXIT_MSR_STORE_COUNT the area exceeds
 [] EXIT_MSR_LOAD=30f0a1 | EXIT_MSR_LOAD must be a multiple of 16
 [] EXIT_MSR_LOAD=ffffffffffffff00 | EXIT_MSR_LOAD_COUNT the area exceeds
 @26.2.1.3
-[] ENTRY_CONTROLS=d1fe | ENTRY_CONTROLS bit 0 (reserved) must be 1: MSR 490
+[] ENTRY_CONTROLS=d1fe | ENTRY_CONTROLS bit 0 (reserved) must be 1: MSR 0x490
 [] ENTRY_CONTROLS=100d1ff | ENTRY_CONTROLS bit 24 (reserved) must be 0
 [] ENTRY_CONTROLS=d5ff | ENTRY_CONTROLS bits 10 and 11 must be 0
 [] ENTRY_CONTROLS=d9ff | ENTRY_CONTROLS bits 10 and 11 must be 0
@@ -196,10 +196,10 @@ BROKEN = """
 [] ENTRY_EVENT=80000501 ENTRY_LENGTH=0 | ENTRY_LENGTH must be the length
 [] ENTRY_EVENT=80000603 ENTRY_LENGTH=0 | ENTRY_LENGTH must be the length
 @26.2.2
-[] HOST_CR0=80010015 | HOST_CR0 bits 20 must be 1: MSR 486
-[] HOST_CR0=180010035 | HOST_CR0 bits 100000000 must be 0: MSR 487
-[] HOST_CR4=20 | HOST_CR4 bits 2000 must be 1: MSR 488
-[] HOST_CR4=802020 | HOST_CR4 bits 800000 must be 0: MSR 489
+[] HOST_CR0=80010015 | HOST_CR0 bits 0x20 must be 1: MSR 0x486
+[] HOST_CR0=180010035 | HOST_CR0 bits 0x100000000 must be 0: MSR 0x487
+[] HOST_CR4=20 | HOST_CR4 bits 0x2000 must be 1: MSR 0x488
+[] HOST_CR4=802020 | HOST_CR4 bits 0x800000 must be 0: MSR 0x489
 [] HOST_CR3=1000030c000 | HOST_CR3 exceeds the physical addresses
 [] HOST_SYSENTER_ESP=800000000000 | HOST_SYSENTER_ESP must be canonical
 [] HOST_SYSENTER_EIP=ffff000000000000 | HOST_SYSENTER_EIP must be canonical
@@ -233,12 +233,12 @@ BROKEN = """
 [32-bit host] HOST_CR4=22020 | HOST_CR4 bit 17 (PCIDE) must be 0
 [32-bit host] HOST_RIP=100000000 | HOST_RIP bits 63:32 must be 0
 @26.3.1.1
-[] GUEST_CR0=14 | GUEST_CR0 bits 20 must be 1: MSR 486
-[protected] GUEST_CR0=30 SECONDARY_CONTROLS=42 | GUEST_CR0 bits 80000001 must be 1: MSR 486
-[] GUEST_CR0=100000034 | GUEST_CR0 bits 100000000 must be 0: MSR 487
+[] GUEST_CR0=14 | GUEST_CR0 bits 0x20 must be 1: MSR 0x486
+[protected] GUEST_CR0=30 SECONDARY_CONTROLS=42 | GUEST_CR0 bits 0x80000001 must be 1: MSR 0x486
+[] GUEST_CR0=100000034 | GUEST_CR0 bits 0x100000000 must be 0: MSR 0x487
 [] GUEST_CR0=80000034 | GUEST_CR0 bit 31 (PG) needs bit 0 (PE)
-[] GUEST_CR4=0 | GUEST_CR4 bits 2000 must be 1: MSR 488
-[] GUEST_CR4=802000 | GUEST_CR4 bits 800000 must be 0: MSR 489
+[] GUEST_CR4=0 | GUEST_CR4 bits 0x2000 must be 1: MSR 0x488
+[] GUEST_CR4=802000 | GUEST_CR4 bits 0x800000 must be 0: MSR 0x489
 [long] GUEST_CR0=10031 | GUEST_CR0 bit 31 (PG) must be 1 in an IA-32e mode guest
 [long] GUEST_CR4=2000 | GUEST_CR4 bit 5 (PAE) must be 1 in an IA-32e mode guest
 [] GUEST_CR4=22000 | GUEST_CR4 bit 17 (PCIDE) must be 0
@@ -265,8 +265,8 @@ BROKEN = """
 [] GUEST_DS_BASE=100000000 | GUEST_DS_BASE bits 63:32 must be 0
 [] GUEST_ES_BASE=100000000 | GUEST_ES_BASE bits 63:32 must be 0
 [v86] GUEST_CS_BASE=7c10 | GUEST_CS_BASE must be 16 times
-[v86] GUEST_GS_LIMIT=fffff | GUEST_GS_LIMIT must be ffff
-[v86] GUEST_DS_RIGHTS=93 | GUEST_DS_RIGHTS must be f3
+[v86] GUEST_GS_LIMIT=fffff | GUEST_GS_LIMIT must be 0xffff
+[v86] GUEST_DS_RIGHTS=93 | GUEST_DS_RIGHTS must be 0xf3
 [] GUEST_TR_RIGHTS=1008b | GUEST_TR_RIGHTS TR must be usable
 [] GUEST_TR_RIGHTS=89 | GUEST_TR_RIGHTS type must be 11
 [long] GUEST_TR_RIGHTS=83 | GUEST_TR_RIGHTS type must be 11
@@ -308,9 +308,9 @@ BROKEN = """
 [v86] GUEST_CR0=30 SECONDARY_CONTROLS=c2 | GUEST_RFLAGS bit 17 (VM) must be 0
 [] ENTRY_EVENT=80000020 | GUEST_RFLAGS bit 9 (IF) must be 1
 @26.3.1.5
-[] GUEST_ACTIVITY=4 | GUEST_ACTIVITY must be a state of MSR 485
-[] GUEST_ACTIVITY=3 m485=20040060 | GUEST_ACTIVITY must be a state of MSR 485
-[] GUEST_ACTIVITY=ffffffff | GUEST_ACTIVITY must be a state of MSR 485
+[] GUEST_ACTIVITY=4 | GUEST_ACTIVITY must be a state of MSR 0x485
+[] GUEST_ACTIVITY=3 m485=20040060 | GUEST_ACTIVITY must be a state of MSR 0x485
+[] GUEST_ACTIVITY=ffffffff | GUEST_ACTIVITY must be a state of MSR 0x485
 [] GUEST_ACTIVITY=1 GUEST_CR0=35 GUEST_SS_RIGHTS=f3 GUEST_CS_RIGHTS=fb | GUEST_ACTIVITY HLT needs SS with DPL 0
 [] GUEST_ACTIVITY=2 GUEST_BLOCKING=1 GUEST_RFLAGS=202 | GUEST_ACTIVITY must be 0 (active) while STI or MOV SS blocks
 [] GUEST_ACTIVITY=1 ENTRY_EVENT=8000030d | GUEST_ACTIVITY can't be with this event
@@ -336,15 +336,15 @@ BROKEN = """
 [pae] GUEST_PDPTE2=21 | GUEST_PDPTE2 reserved bits must be 0
 [pae] GUEST_PDPTE3=101 | GUEST_PDPTE3 reserved bits must be 0
 @26.4
-[] w30f020=1c0000102 | ENTRY_MSR_LOAD entry 1, MSR c0000102: the word after its index
-[] w30f020=c0000100 | ENTRY_MSR_LOAD entry 1, MSR c0000100: FS and GS have their bases in fields
-[] w30f020=c0000101 | ENTRY_MSR_LOAD entry 1, MSR c0000101: FS and GS have their bases in fields
-[] ENTRY_MSR_LOAD_COUNT=2 w30f030=80b | ENTRY_MSR_LOAD entry 2, MSR 80b: is an x2APIC register
-[] w30f020=9b | ENTRY_MSR_LOAD entry 1, MSR 9b: can be written in SMM only
-[] w30f028=800000000000 | ENTRY_MSR_LOAD entry 1, MSR c0000102: its value must be canonical
-[] w30f020=c0000082 w30f028=8000000000000000 | ENTRY_MSR_LOAD entry 1, MSR c0000082: its value must be canonical
-[long] w30f020=c0000080 | ENTRY_MSR_LOAD entry 1, MSR c0000080: LME can't change
-[] ENTRY_MSR_LOAD_COUNT=3 w30f030=100000175 w30f040=100000176 | ENTRY_MSR_LOAD entry 2, MSR 175: the word after
+[] w30f020=1c0000102 | ENTRY_MSR_LOAD entry 1, MSR 0xc0000102: the word after its index
+[] w30f020=c0000100 | ENTRY_MSR_LOAD entry 1, MSR 0xc0000100: FS and GS have their bases in fields
+[] w30f020=c0000101 | ENTRY_MSR_LOAD entry 1, MSR 0xc0000101: FS and GS have their bases in fields
+[] ENTRY_MSR_LOAD_COUNT=2 w30f030=80b | ENTRY_MSR_LOAD entry 2, MSR 0x80b: is an x2APIC register
+[] w30f020=9b | ENTRY_MSR_LOAD entry 1, MSR 0x9b: can be written in SMM only
+[] w30f028=800000000000 | ENTRY_MSR_LOAD entry 1, MSR 0xc0000102: its value must be canonical
+[] w30f020=c0000082 w30f028=8000000000000000 | ENTRY_MSR_LOAD entry 1, MSR 0xc0000082: its value must be canonical
+[long] w30f020=c0000080 | ENTRY_MSR_LOAD entry 1, MSR 0xc0000080: LME can't change
+[] ENTRY_MSR_LOAD_COUNT=3 w30f030=100000175 w30f040=100000176 | ENTRY_MSR_LOAD entry 2, MSR 0x175: the word after
 """
 
 
@@ -494,19 +494,19 @@ GUEST = "exit reason 0x80000021, entry failed: guest state, qualification 0"
 # Bits of fields that are flipped before a guest's first entry: what Bochs's
 # processor says to it, and the checker.
 FLIPS = [
-    ("PIN_CONTROLS", 1 << 1, CONTROLS, "bit 1 (reserved) must be 1: MSR 48d (26.2.1.1)"),
+    ("PIN_CONTROLS", 1 << 1, CONTROLS, "bit 1 (reserved) must be 1: MSR 0x48d (26.2.1.1)"),
     ("PRIMARY_CONTROLS", 1 << 22, CONTROLS, "NMI-window exiting = 1 needs virtual NMIs = 1"),
     ("SECONDARY_CONTROLS", 1 << 1, CONTROLS, "unrestricted guest = 1 needs enable EPT = 1"),
-    ("EXIT_CONTROLS", 1 << 31, CONTROLS, "bit 31 (reserved) must be 0: MSR 48f (26.2.1.2)"),
+    ("EXIT_CONTROLS", 1 << 31, CONTROLS, "bit 31 (reserved) must be 0: MSR 0x48f (26.2.1.2)"),
     ("IO_BITMAP_A", 1, CONTROLS, "must be a multiple of 4096"),
     ("MSR_BITMAP", 1 << 52, CONTROLS, "exceeds the physical addresses"),
-    ("EPTP", 7, CONTROLS, "bits 2:0 must be a memory type of MSR 48c"),
+    ("EPTP", 7, CONTROLS, "bits 2:0 must be a memory type of MSR 0x48c"),
     ("EPTP", 1 << 3, CONTROLS, "bits 5:3 must be 3: four levels"),
-    ("CR3_TARGET_COUNT", 5, CONTROLS, "exceeds what MSR 485 has"),
+    ("CR3_TARGET_COUNT", 5, CONTROLS, "exceeds what MSR 0x485 has"),
     ("ENTRY_MSR_LOAD", 8, CONTROLS, "must be a multiple of 16"),
     ("ENTRY_EVENT", 0x80000100, CONTROLS, "type 1 is reserved"),
     ("ENTRY_EVENT", 0x80000b0e, CONTROLS, "bit 11 must be 0: this event has no error code"),
-    ("HOST_CR0", 1 << 5, STATE, "bits 20 must be 1: MSR 486 (26.2.2)"),
+    ("HOST_CR0", 1 << 5, STATE, "bits 0x20 must be 1: MSR 0x486 (26.2.2)"),
     ("HOST_CR4", 1 << 5, STATE, "bit 5 (PAE) must be 1 (26.2.4)"),
     ("HOST_CR3", 1 << 62, STATE, "exceeds the physical addresses"),
     ("HOST_EFER", 1 << 10, STATE, "bit 10 (LMA) must be as bit 9 of the exit controls"),
@@ -514,9 +514,9 @@ FLIPS = [
     ("HOST_TR_SELECTOR", 0x28, STATE, "must not be 0 (26.2.3)"),
     ("HOST_GS_BASE", 1 << 63, STATE, "must be canonical"),
     ("EXIT_CONTROLS", 1 << 9, STATE, "bit 9 (64-bit host) must be 1, as EFER.LMA is (26.2.4)"),
-    ("GUEST_CR0", 1 << 5, GUEST, "bits 20 must be 1: MSR 486 (26.3.1.1)"),
+    ("GUEST_CR0", 1 << 5, GUEST, "bits 0x20 must be 1: MSR 0x486 (26.3.1.1)"),
     ("GUEST_CR0", 1 << 31, GUEST, "bit 31 (PG) needs bit 0 (PE)"),
-    ("GUEST_CR4", 1 << 13, GUEST, "bits 2000 must be 1: MSR 488"),
+    ("GUEST_CR4", 1 << 13, GUEST, "bits 0x2000 must be 1: MSR 0x488"),
     ("GUEST_EFER", 1 << 10, GUEST, "bit 10 (LMA) must be as bit 9 of the entry controls"),
     ("GUEST_TR_RIGHTS", 1 << 16, GUEST, "TR must be usable (26.3.1.2)"),
     ("GUEST_CS_RIGHTS", 1 << 7, GUEST, "bit 7 (P) must be 1"),
@@ -527,7 +527,7 @@ FLIPS = [
     ("GUEST_RFLAGS", 2, GUEST, "bit 1 must be 1"),
     ("ENTRY_EVENT", 0x80000020, GUEST,
      "guest RFLAGS (0x6820) = 0x2: bit 9 (IF) must be 1 to inject an external interrupt"),
-    ("GUEST_ACTIVITY", 5, GUEST, "must be a state of MSR 485 (26.3.1.5)"),
+    ("GUEST_ACTIVITY", 5, GUEST, "must be a state of MSR 0x485 (26.3.1.5)"),
     ("GUEST_BLOCKING", 1, GUEST, "bit 0 (STI) needs RFLAGS.IF"),
     ("LINK_POINTER", 1, GUEST[:-1] + "4", "must be all ones, or the address of a VMCS"),
 ]
