@@ -38,7 +38,7 @@ def test_random_mappings(tmp_path):
     ("if (!create)", "if (create < 0)"),
     ("page_alloc(ALLOC_ZERO)", "page_alloc(0)"),
     ("epte_present(*epte) && !overwrite", "!overwrite && false"),
-    ("!(perm & __EPTE_READ) ||", ""),
+    (" || !ept_perm_ok(perm)", ""),
     ("| EPTE_TYPE_WB |", "|"),
     ("PADDR(hva)", "(uintptr_t) hva"),
     ("\tpp->pp_ref++;\n\tif (old != NULL) {", "\tif (old != NULL) {"),
