@@ -35,14 +35,14 @@ MISTAKES = {
         EPT, " || (uintptr_t) gpa >> 48 != 0", "",
         r"ept_lookup_gpa\(root, TOO_HIGH, 1, &e\) returned 0; it should be -E_INVAL"),
     "no memory is another error": (
-        EPT, "NULL)\n\t\t\treturn -E_NO_MEM", "NULL)\n\t\t\treturn -E_NO_ENT",
+        EPT, "NULL)\n\t\t\t\treturn -E_NO_MEM", "NULL)\n\t\t\t\treturn -E_NO_ENT",
         r"ept_lookup_gpa\(root, GPA, 1, &e\) returned -21; it should be -E_NO_MEM"),
     "an upper entry with a right too few": (
         EPT, "PADDR(table) | __EPTE_FULL", "PADDR(table) | __EPTE_READ | __EPTE_EXEC",
         r"level 4: rights 5; the processor ANDs all levels"),
     "an upper entry with a pointer": (
         EPT, "*epte = PADDR(table) |", "*epte = (uintptr_t) table |",
-        r"level 4: 80[0-9a-f]+ is no physical address \(PADDR\?\)"),
+        r"ept\.c:\d+: KADDR: no memory at 0080[0-9a-f]+"),
     "an upper entry with a memory type": (
         EPT, "PADDR(table) | __EPTE_FULL", "PADDR(table) | EPTE_TYPE_WB | __EPTE_FULL",
         r"level 4: [0-9a-f]+37 has bits that only the last level has: a misconfiguration"),
