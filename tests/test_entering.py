@@ -1,4 +1,4 @@
-"""Entering guests: chapter 21, and where labs 2 and 3 begin.
+"""Entering guests: chapter 21.
 
 tests/programs/guests.c runs four guests at once, two that spin and two that
 make hypercalls, with nothing but this chapter's kernel around them.
@@ -10,7 +10,7 @@ import shutil
 import pytest
 
 from emulator import Machine
-from trees import ROOT, run, tree
+from trees import run, tree
 
 pytestmark = pytest.mark.slow
 PROGRAM = pathlib.Path(__file__).resolve().parent / "programs/guests.c"
@@ -50,37 +50,3 @@ def test_tiny_guest_and_the_monitor(jos):
         text = machine.command("exits", "K> ")
     assert re.search(r"guest \w+ ended exits \d+\n(exit INTERRUPT.*\n)?"
                      r"exit HLT count 1\nexit VMCALL count 1\n", text)
-
-
-def handout(tmp_path, lab, without=None):
-    """The handout of a lab, built; without: nor what this function does."""
-    folder = tmp_path / "lab"
-    run(["make", "-s", "tangle", f"LAB={lab}", f"OUT={folder}"])
-    if without:
-        vmx = folder / "vmm/vmx.c"
-        stub = re.search(rf"\n{without}\(.*?\n}}\n",
-                         (tmp_path / "stubs").read_text(), re.S)
-        text, n = re.subn(rf"\n{without}\(.*?\n}}\n",
-                          lambda _: stub[0], vmx.read_text(), flags=re.S)
-        assert n == 1
-        vmx.write_text(text)
-    run(["make", "-j2"], cwd=folder)
-    return folder
-
-
-def test_lab_2_half_way(tmp_path):
-    """All of lab 2 but asm_vmrun, whose stub says so."""
-    run(["make", "-s", "tangle", "LAB=2", f"OUT={tmp_path / 'two'}"])
-    shutil.copy(tmp_path / "two/vmm/vmx.c", tmp_path / "stubs")
-    jos = handout(tmp_path, 3, without="asm_vmrun")
-    with Machine(jos, "run-vmm-bochs") as machine:
-        machine.expect(r"kernel panic on CPU 0 at \.\./vmm/vmx\.c:\d+: "
-                       "asm_vmrun is incomplete")
-
-
-def test_lab_3_begins_where_lab_2_ends(tmp_path):
-    with Machine(handout(tmp_path, 3), "run-vmm-bochs") as machine:
-        machine.expect(r"Unhandled VMEXIT, aborting guest\.\r\n"
-                       r"  reason 18: VMCALL\r\n")
-        machine.expect(r"guest \w+: unhandled exit, VMCALL")
-        machine.expect("K> ")
