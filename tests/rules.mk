@@ -4,7 +4,8 @@
 # python3 that comes first. Looked up when a recipe runs: `make deps check`
 # may have installed them a moment ago.
 PYTHON = $(shell tangle/deps --python)
-PYTEST = $(PYTHON) -m pytest $(if $(V),-v) $(PYTEST_ARGS) tests
+# A worker for each processor takes a file of tests after the other.
+PYTEST = $(PYTHON) -m pytest -n auto --dist loadfile $(if $(V),-v) $(PYTEST_ARGS) tests
 
 check: ## run all tests
 	@tangle/deps --need tangle build qemu bochs gdb check weave pages

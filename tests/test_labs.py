@@ -4,13 +4,12 @@ with its solution gets to where the next one begins.
 The handout of lab N has the solutions of the labs before N, so the handout
 of lab N + 1 is what lab N's student ends with.
 """
-import functools
 import shutil
 
 import pytest
 
 from emulator import Machine
-from trees import ROOT, run, tree
+from trees import handout, run, tree
 
 pytestmark = pytest.mark.slow
 
@@ -47,15 +46,6 @@ STUBS = {
     4: {"vmm/ept.c": ["ept_page_insert"],
         "lib/ipc.c": ["ipc_host_send", "ipc_host_recv"]},
 }
-
-
-@functools.lru_cache(maxsize=None)
-def handout(lab):
-    run(["make", "-s", "handout", f"LAB={lab}"])
-    folder = ROOT / f"tangle/lab{lab}"
-    built = run(["make", "-j2"], cwd=folder)
-    assert "warning" not in built.stdout
-    return folder
 
 
 def function(text, name):

@@ -4,7 +4,6 @@ Bochs imitates processors with all of it, with parts of it and with nothing;
 QEMU without KVM is one more that has nothing.  Each kind has its own message
 and its own error.
 """
-import functools
 import pathlib
 import re
 import shutil
@@ -12,7 +11,7 @@ import shutil
 import pytest
 
 from emulator import Machine
-from trees import ROOT, run
+from trees import handout, run
 from trees import tree as any_tree
 
 pytestmark = pytest.mark.slow
@@ -133,16 +132,8 @@ def test_run_vmm_says_which_machine_and_why():
         machine.expect(READY)
 
 
-@functools.lru_cache(maxsize=None)
-def handout():
-    run(["make", "handout", "LAB=1"])
-    return ROOT / "tangle/lab1"
-
-
 def test_handout_begins_with_the_panic():
-    built = run(["make", "-j2"], cwd=handout())
-    assert "warning" not in built.stdout
-    with Machine(handout(), "run-vmm-nox", timeout=90) as machine:
+    with Machine(handout(1), "run-vmm-nox", timeout=90) as machine:
         machine.expect(r"kernel panic on CPU 0 at \.\./vmm/vmx\.c:\d+: "
                        r"vmx_check_support not implemented")
 

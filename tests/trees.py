@@ -1,5 +1,6 @@
 """Tangle and build trees of the book, each once in a test run."""
 import functools
+import os
 import pathlib
 import re
 import subprocess
@@ -7,6 +8,10 @@ import subprocess
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CHAPTERS = sorted(p.name for p in (ROOT / "chapters").glob("[0-9][0-9]-*.nw"))
 NUMBERS = [name[:2] for name in CHAPTERS]
+# Tests run in several workers, each of which has trees of its own: an emulator
+# writes to the disk images of its tree.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER")
+TREES = ROOT / "tangle" / (f".stage.{WORKER}" if WORKER else "")
 
 
 def run(args, cwd=ROOT, timeout=600, check=True):
@@ -24,15 +29,26 @@ def run(args, cwd=ROOT, timeout=600, check=True):
 def tree(name):
     """The tree tangle/NAME (jos, jos-line, upto-NN), tangled and built.
     A warning is a failure."""
-    make = ["make", "-s", "tangle"]
+    make = []
     if name == "jos-line":
         make.append("LINE=1")
     elif name.startswith("upto-"):
         make.append("UPTO=" + name[len("upto-"):])
     elif name != "jos":
         raise ValueError(f"no such tree: {name}")
-    run(make)
-    folder = ROOT / "tangle" / name
+    return build("tangle", name, *make)
+
+
+@functools.lru_cache(maxsize=None)
+def handout(lab):
+    """The handout of a lab, written and built."""
+    return build("handout", f"lab{lab}", f"LAB={lab}")
+
+
+def build(door, name, *flags):
+    folder = TREES / name
+    folder.parent.mkdir(exist_ok=True)
+    run(["make", "-s", door, f"OUT={folder}", *flags])
     built = run(["make", "-j2"], cwd=folder)
     assert not re.search(r"\bwarning\b", built.stdout, re.I), built.stdout
     return folder
