@@ -73,9 +73,11 @@ def test_guests_get_their_time(jos, cpus):
 @pytest.mark.parametrize("cpus", [1, 2])
 def test_sleeping_guests_are_woken_stopped_and_ended(jos, cpus):
     """A guest that is made runnable without an interrupt goes back to sleep;
-    one that is ended asleep isn't counted as a sleeper any more."""
+    one that is stopped asleep isn't woken by its tick; one that is ended
+    asleep isn't counted as a sleeper any more."""
     with Machine(jos, "run-guestpoke-bochs", cpus=cpus) as machine:
         machine.expect(r"guestpoke: poked, 1 interrupts, 1 rounds")
+        machine.expect(r"guestpoke: stopped, 0 rounds, then many")
         machine.expect(r"guestpoke: done")
         machine.expect(NO_MORE)
 

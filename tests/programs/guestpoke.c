@@ -3,15 +3,16 @@
 #include <inc/trap.h>
 #include <inc/vmx.h>
 
-/* Sleeps, counts how often it goes on, and never says LAPICEOI. */
+/* Sleeps, and counts how often it goes on.  One handler says LAPICEOI. */
 asm(".pushsection .rodata; .code16\n"
     "sleeper: movw $0x1000, %sp\n"
     "1:	sti; hlt\n"
     "	incl 0x504\n"
     "	jmp 1b\n"
     "handler: incl 0x500; iret\n"
+    "ticker: incl 0x500; movl $4, %eax; vmcall; iret\n"
     "sleeper_end: .code64; .popsection");
-extern const char sleeper[], handler[], sleeper_end[];
+extern const char sleeper[], handler[], ticker[], sleeper_end[];
 
 #define LOW	((uint8_t *) UTEMP)
 #define CODE	(LOW + PGSIZE)
@@ -19,9 +20,9 @@ extern const char sleeper[], handler[], sleeper_end[];
 #define ROUNDS		(*(volatile uint32_t *) (LOW + 0x504))
 
 static envid_t
-start(void)
+start(const char *on_timer)
 {
-	uint16_t offset = GUEST_ENTRY + (handler - sleeper);
+	uint16_t offset = GUEST_ENTRY + (on_timer - sleeper);
 	envid_t id;
 
 	if (sys_page_alloc(0, LOW, PTE_P | PTE_U | PTE_W) < 0
@@ -49,7 +50,7 @@ until_asleep(envid_t id)
 static void
 poke(void)
 {
-	envid_t id = start();
+	envid_t id = start(handler);
 	int i;
 
 	until_asleep(id);
@@ -66,14 +67,44 @@ poke(void)
 	sys_env_destroy(id);
 }
 
+static void
+pass(unsigned ms)
+{
+	unsigned begin = sys_time_msec();
+
+	while (sys_time_msec() - begin < ms)
+		sys_yield();
+}
+
+/* A guest that ticks is stopped asleep, and started again. */
+static void
+stop(void)
+{
+	envid_t id = start(ticker);
+	uint32_t before, after;
+
+	pass(50);
+	until_asleep(id);
+	sys_env_set_status(id, ENV_NOT_RUNNABLE);
+	before = ROUNDS;
+	pass(100);
+	after = ROUNDS;
+	sys_env_set_status(id, ENV_RUNNABLE);
+	pass(100);
+	cprintf("guestpoke: stopped, %u rounds, then %s\n", after - before,
+	    ROUNDS > after + 5 ? "many" : "few");
+	sys_env_destroy(id);
+}
+
 void
 umain(int argc, char **argv)
 {
 	int i;
 
 	poke();
+	stop();
 	for (i = 0; i < 50; i++) {	/* ended asleep, awake, at once */
-		envid_t id = start();
+		envid_t id = start(handler);
 
 		if (i % 3 == 0)
 			until_asleep(id);
