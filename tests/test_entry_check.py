@@ -589,3 +589,18 @@ def test_a_guest_that_runs_breaks_no_rule(tmp_path):
         output = machine.output()
     assert "rule broken" not in output
     assert output.count("no broken entry rule found") >= 2
+
+
+@pytest.mark.slow
+def test_jos_in_jos_breaks_no_rule(tmp_path):
+    """The same with a whole JOS as the guest: from real mode to 64 bits, with
+    interrupts, and silently, since it's entered thousands of times."""
+    enter = "\tvmexit(e, asm_vmrun("
+    copy = mutant(tree("jos"), tmp_path,
+                  ("vmm/vmx.c", enter, "\tvmx_explain_entry_failure();\n" + enter),
+                  ("vmm/explain.c", '\t\tcprintf("vmx: no broken entry rule found\\n");\n',
+                   "\t\treturn;\n"))
+    with Machine(copy, "run-vmm-bochs", timeout=150) as machine:
+        machine.expect(r"vm\$ ")
+        machine.command("forktree", r"vm\$ ")
+        assert "rule broken" not in machine.output()
