@@ -16,11 +16,14 @@
 #define REQ	0x20000		/* the request page */
 #define REQ2	0x21000
 #define FDAT	0x30000		/* where descriptors go */
-#define MEM	(1UL << 20)
+#define MANY	0x100000	/* and many descriptors */
+#define MEM	(8UL << 20)
 #define RW	(PTE_P | PTE_U | PTE_W)
 #define NOPAGE	UTOP
 #define SPIN	0x1000		/* no hypercall: wait rbx rounds */
 #define SENDID	0x1001		/* IPCSEND, with the id of FDAT's file */
+#define GOTO	0x1002		/* no hypercall: rcx times to address rbx */
+#define ADD	0x1003		/* no hypercall: add rcx to the word at rbx */
 
 struct Call {
 	uint64_t rax, rbx, rcx, rdx, rsi;
@@ -69,11 +72,22 @@ asm(".pushsection .text\n"
     "	cmpq $0x1000, %rax\n"
     "	je 4f\n"
     "	cmpq $0x1001, %rax\n"
-    "	jne 5f\n"
+    "	jne 6f\n"
     "	movl 0x3000c, %eax\n"
     "	shlq $32, %rax\n"
     "	orq %rax, %rcx\n"
     "	movl $2, %eax\n"
+    "	jmp 5f\n"
+    "6:	cmpq $0x1002, %rax\n"
+    "	jne 7f\n"
+    "	decq 16(%r15)\n"
+    "	jz 2f\n"
+    "	movq %rbx, %r15\n"
+    "	jmp 1b\n"
+    "7:	cmpq $0x1003, %rax\n"
+    "	jne 5f\n"
+    "	addq %rcx, (%rbx)\n"
+    "	jmp 2f\n"
     "5:	vmcall\n"
     "2:	movq %rax, 40(%r15)\n"
     "	movq %rbx, 48(%r15)\n"
@@ -377,6 +391,31 @@ blocks(const char *own, uint32_t nblocks, int other_id)
 	IS(RESULT(twice), -E_INVAL);
 }
 
+/* A guest that opens its disk as often as the server has entries. */
+static void
+many_opens(const char *own)
+{
+	envid_t guest = new_guest();
+	int fds[8], last;
+	size_t i;
+
+	set_open(own, O_RDWR);
+	call_send(FSREQ_OPEN, REQ, RW);
+	last = call_recv(MANY);
+	call(ADD, TABLE + sizeof(struct Call) + 8, PGSIZE, 0, 0);
+	call(GOTO, TABLE, 1100, 0, 0);
+	call(SPIN, -1, 0, 0, 0);
+	sys_env_set_status(guest, ENV_RUNNABLE);
+	while (((volatile struct Call *) calls)[3].rcx != 0)
+		sys_yield();
+	IS(ANSWER(last), 0);
+	for (i = 0; i < ARRAY_SIZE(fds); i++)
+		IS((fds[i] = open("/motd", O_RDONLY)) >= 0, true);
+	while (i-- > 0)
+		close(fds[i]);
+	IS(sys_env_destroy(guest), 0);
+}
+
 /* Guests that die at bad moments, and one that never fetches. */
 static void
 deaths(const char *own)
@@ -527,12 +566,14 @@ umain(int argc, char **argv)
 	make_image(own, nblocks);
 	IS((other = open("/secret", O_RDWR | O_CREAT | O_TRUNC)) >= 0, true);
 	IS(write(other, "secret", 6), 6);
+	IS(ftruncate(other, PGSIZE), 0);
 	fd_lookup(other, &fd);
 	bad_messages();
 	bad_requests();
 	paths(own);
 	blocks(own, nblocks, fd->fd_file.id);
 	check_files(own, other, nblocks);
+	many_opens(own);
 	deaths(own);
 	IS(remove(own), 0);
 	at_once();
