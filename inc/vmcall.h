@@ -8,6 +8,7 @@
  * LAPICEOI     the interrupt is dealt with
  * BACKTOHOST   the terminal goes back to the host
  * GETDISKIMGNUM  returns the number of the guest's disk image
+ * PUTS         RBX address of text, RCX its bytes: prints it (ours)
  */
 #ifndef JOS_INC_VMCALL_H
 #define JOS_INC_VMCALL_H
@@ -18,6 +19,10 @@
 #define VMX_VMCALL_LAPICEOI		4
 #define VMX_VMCALL_BACKTOHOST		5
 #define VMX_VMCALL_GETDISKIMGNUM	6
+#define VMX_VMCALL_PUTS			7
+
+/* PUTS takes this many bytes, all of them in one page. */
+#define VMX_PUTS_MAX			1024
 
 /* Whom IPCSEND may mean: the host's file server. */
 #define VMX_HOST_FS_ENV			1
