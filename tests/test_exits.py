@@ -4,17 +4,14 @@ Each case of tests/programs/guestcases.c is a guest of its own: one that
 executes a few instructions in real mode, prints EAX or a letter for the
 exception it got, and powers itself off.
 """
-import pathlib
 import re
-import shutil
 
 import pytest
 
 from emulator import Machine
-from trees import run, tree
+from trees import tree, with_programs
 
 pytestmark = pytest.mark.slow
-PROGRAM = pathlib.Path(__file__).resolve().parent / "programs/guestcases.c"
 
 # U: undefined instruction, G: general protection, D: debug, with DR6.
 OFF = "powered off"
@@ -59,13 +56,10 @@ def jos_tree():
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory):
+def said():
     """What each case printed, as {name: text}."""
-    jos = tmp_path_factory.mktemp("exits") / "jos"
-    shutil.copytree(tree("jos"), jos, symlinks=True)
-    shutil.copy(PROGRAM, jos / "user")
-    run(["make", "-j2"], cwd=jos)
-    with Machine(jos, "run-guestcases-bochs", timeout=120) as machine:
+    with Machine(with_programs(), "run-guestcases-bochs",
+                 timeout=120) as machine:
         machine.expect("ALL CASES DONE")
         text = re.sub(r"vmx: CPU.*\n", "", machine.output())
     return dict(re.findall(r"CASE (\S+): (.*?)RESULT", text, re.S))

@@ -5,8 +5,8 @@ import shutil
 import pytest
 
 from emulator import Machine
-from test_hostile import PROGRAMS, fsck
-from trees import run, tree
+from test_hostile import fsck
+from trees import tree, with_programs
 
 pytestmark = pytest.mark.slow
 
@@ -94,13 +94,9 @@ def test_files_last_over_a_restart(image):
     fsck(tree("jos"), image)
 
 
-def test_published_interface(tmp_path):
+def test_published_interface():
     """An unknown program, written against the published library."""
-    copy = tmp_path / "jos"
-    shutil.copytree(tree("jos"), copy, symlinks=True)
-    shutil.copy(PROGRAMS / "api.c", copy / "user")
-    run(["make", "-j2"], cwd=copy)
-    with Machine(copy, "run-api-nox") as machine:
+    with Machine(with_programs(), "run-api-nox") as machine:
         match = machine.expect(r"api: built, argc \d, (\S+), text (\w+), "
                                r"page refs (\d+)")
         assert match.group(2) == "mapped" and int(match.group(3)) >= 1

@@ -3,7 +3,6 @@
 vtimer's guests halt, spin, and don't listen; guestpoke wakes, stops and ends
 sleeping ones.  What they count is looked at, not only that they are through.
 """
-import pathlib
 import re
 import shutil
 
@@ -11,33 +10,30 @@ import pexpect
 import pytest
 
 from emulator import KERNEL, Machine
-from trees import run, tree
+from trees import run, tree, with_programs
 
 pytestmark = pytest.mark.slow
-PROGRAMS = pathlib.Path(__file__).resolve().parent / "programs"
 REPORT = re.compile(r"vtimer: (\w+): (\d+) interrupts, (\d+) rounds, "
                     r"ran (\d+) times in (\d+) ms; we had (\d+) turns")
 NO_MORE = r"No runnable environments in the system!"
 
 
-def changed(folder, path=None, old=None, new=None):
+def changed(folder, path, old, new):
     """A built copy of the tree with the test programs in it, and one thing
     in its sources replaced."""
     copy = folder / "jos"
-    shutil.copytree(tree("jos"), copy, symlinks=True)
-    shutil.copy(PROGRAMS / "guestpoke.c", copy / "user")
-    if path:
-        source = copy / path
-        text, n = re.subn(old, new, source.read_text())
-        assert n >= 1, f"{path} has nothing like {old!r}"
-        source.write_text(text)
+    shutil.copytree(with_programs(), copy, symlinks=True)
+    source = copy / path
+    text, n = re.subn(old, new, source.read_text())
+    assert n >= 1, f"{path} has nothing like {old!r}"
+    source.write_text(text)
     run(["make", "-j2"], cwd=copy)
     return copy
 
 
 @pytest.fixture(scope="module")
-def jos(tmp_path_factory):
-    return changed(tmp_path_factory.mktemp("time"))
+def jos():
+    return with_programs()
 
 
 def reports(machine):

@@ -4,29 +4,20 @@ Each program of tests/programs is put into a copy of the tree and booted, as
 somebody's unknown program would be.  Afterwards another program still runs,
 no page is lost, and the file system checks clean from outside.
 """
-import pathlib
 import re
 import shutil
-import subprocess
 
 import pytest
 
 from emulator import Machine
-from trees import run, tree
+from trees import run, with_programs
 
 pytestmark = pytest.mark.slow
-PROGRAMS = pathlib.Path(__file__).resolve().parent / "programs"
 
 
 @pytest.fixture(scope="module")
-def jos(tmp_path_factory):
-    """A copy of the built tree with the programs in it."""
-    copy = tmp_path_factory.mktemp("hostile") / "jos"
-    shutil.copytree(tree("jos"), copy, symlinks=True)
-    for program in PROGRAMS.glob("*.c"):
-        shutil.copy(program, copy / "user")
-    run(["make", "-j2"], cwd=copy)
-    return copy
+def jos():
+    return with_programs()
 
 
 def fsck(jos, image):

@@ -9,9 +9,7 @@ import pytest
 from emulator import Machine
 from test_fs_tools import BLOCK, Image
 from test_hostile import fsck
-from trees import ROOT, run, tree
-
-PROGRAMS = ROOT / "tests" / "programs"
+from trees import run, tree, with_programs
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +69,8 @@ def test_nothing_is_built_twice(jos):
 
 
 @pytest.mark.slow
-def test_memory_maps(jos, tmp_path):
-    copy = tmp_path / "jos"
-    shutil.copytree(jos, copy)
-    shutil.copy(PROGRAMS / "mbmap.c", copy / "user")
-    with Machine(copy, "run-mbmap-bochs", timeout=120) as machine:
+def test_memory_maps():
+    with Machine(with_programs(), "run-mbmap-bochs", timeout=120) as machine:
         machine.expect("mbmap: done")
         lines = re.findall(r"^mbmap: (.*)$", machine.output(), re.M)
     usable = "20 100000 f00000 1"

@@ -8,27 +8,15 @@ import shutil
 import pytest
 
 from emulator import Machine
-from test_hostile import PROGRAMS, fsck
-from trees import run, tree
+from test_hostile import fsck
+from trees import run, tree, with_programs
 
 pytestmark = pytest.mark.slow
-PROGRAM = PROGRAMS / "guestipc.c"
-
-
-def with_programs(source, folder):
-    """A copy of the tree SOURCE that has the programs needed here."""
-    shutil.copytree(source, folder, symlinks=True)
-    for name in ("guestipc.c", "freepages.c"):
-        shutil.copy(PROGRAMS / name, folder / "user")
-    return folder
 
 
 @pytest.fixture(scope="module")
-def jos(tmp_path_factory):
-    folder = with_programs(tree("jos"),
-                           tmp_path_factory.mktemp("disk") / "jos")
-    run(["make", "-j2"], cwd=folder)
-    return folder
+def jos():
+    return with_programs()
 
 
 def free_pages(machine):

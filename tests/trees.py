@@ -3,9 +3,11 @@ import functools
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+PROGRAMS = ROOT / "tests/programs"
 CHAPTERS = sorted(p.name for p in (ROOT / "chapters").glob("[0-9][0-9]-*.nw"))
 NUMBERS = [name[:2] for name in CHAPTERS]
 # Tests run in several workers, each of which has trees of its own: an emulator
@@ -37,6 +39,19 @@ def tree(name):
     elif name != "jos":
         raise ValueError(f"no such tree: {name}")
     return build("tangle", name, *make)
+
+
+@functools.lru_cache(maxsize=None)
+def with_programs(name="jos"):
+    """A copy of a tree that has the programs of tests/programs too, as if
+    somebody had put them there."""
+    folder = TREES / f".stage.{name}-and-programs"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(tree(name), folder, symlinks=True)
+    for program in PROGRAMS.glob("*.c"):
+        shutil.copy(program, folder / "user")
+    run(["make", "-j2"], cwd=folder)
+    return folder
 
 
 @functools.lru_cache(maxsize=None)
