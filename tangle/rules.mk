@@ -49,7 +49,7 @@ qemu qemu-nox qemu-gdb qemu-nox-gdb gdb bochs: $(fresh)
 
 # Guests run in Bochs, unless KVM nests.
 run-%: $(fresh)
-	@tangle/deps --need build $(if $(filter run-vm% %-bochs,$@),bochs,qemu)
+	@tangle/deps --need build $(if $(filter run-vm% run-tinyguest% run-guestmem% run-vtimer% run-exitcost% %-bochs,$@),bochs,qemu)
 	+@$(MAKE) -C '$(tree)' $@
 
 run-NAME run-NAME-nox:
