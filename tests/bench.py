@@ -44,16 +44,13 @@ def run_once(jos, folder):
         text = machine.command("ticks")
         ticks["power-on to shell"] = int(
             re.search(r"first prompt: (\d+)", text).group(1))
+        machine.command("exitcost")
+        ticks |= lines(machine, "guest: ")
     shutil.copy(jos / "obj/fs/clean-fs.img", image)
     with Machine(jos, "run-bench-bochs", fs_img=image, BOCHSOPTS=CLOCK,
                  timeout=300) as machine:
         machine.expect("bench: done")
         ticks |= lines(machine)
-    shutil.copy(jos / "obj/fs/clean-fs.img", image)
-    with Machine(jos, "run-exitcost-bochs", fs_img=image, BOCHSOPTS=CLOCK,
-                 timeout=300) as machine:
-        machine.expect("bench: CPUID.*\n")
-        ticks |= lines(machine, "guest: ")
     shutil.copy(jos / "obj/fs/clean-fs.img", image)
     with Machine(jos, "run-vmm-bochs", fs_img=image, BOCHSOPTS=CLOCK,
                  timeout=300) as machine:
