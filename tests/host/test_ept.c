@@ -269,6 +269,35 @@ check_edges(void)
 	check(nfree == NPAGES - NDATA, "pages after the edges");
 }
 
+/* A guest of five pages: whoever touches one gets them all, and no more. */
+static void
+check_neighbours(void)
+{
+	struct PageInfo *pp;
+	size_t before = nfree;
+
+	budget = NPAGES;
+	guest.env_vmxinfo.phys_sz = 5 * PGSIZE;
+	check(ept_new(&ROOT) == 0, "no root");
+	guest_page_neighbours(&guest, 0);
+	check(nfree == before - 1, "neighbours of nobody");
+	check(ept_map_hva2gpa(ROOT, page2kva(data[0]), (void *) PGSIZE, 1, 0)
+	      == 0, "no map");
+	data[0]->pp_ref++;
+	check(guest_page(&guest, 3 * PGSIZE, &pp) == 0, "no page");
+	check(nfree == before - 5, "a page of its own");
+	budget = 1;
+	guest_page_neighbours(&guest, 3 * PGSIZE + 8);
+	check(nfree == before - 6, "no memory for neighbours");
+	budget = NPAGES;
+	guest_page_neighbours(&guest, 3 * PGSIZE + 8);
+	check(nfree == before - 8, "neighbours");
+	check(ept_page_lookup(ROOT, (void *) PGSIZE, NULL) == data[0]
+	      && data[0]->pp_ref == 2, "a neighbour was replaced");
+	ept_free(ROOT);
+	check(nfree == before, "pages after the neighbours");
+}
+
 void
 check_ept(int rounds)
 {
@@ -282,6 +311,7 @@ check_ept(int rounds)
 		data[i]->pp_ref = 1;
 	}
 	check_edges();
+	check_neighbours();
 	while (rounds-- > 0)
 		one_round();
 }
