@@ -74,6 +74,7 @@ def test_sleeping_guests_are_woken_stopped_and_ended(jos, cpus):
     with Machine(jos, "run-guestpoke-bochs", cpus=cpus) as machine:
         machine.expect(r"guestpoke: poked, 1 interrupts, 1 rounds")
         machine.expect(r"guestpoke: stopped, 0 rounds, then many")
+        machine.expect(r"guestpoke: stopped asking, 0 rounds, then many")
         machine.expect(r"guestpoke: done")
         machine.expect(NO_MORE)
 
