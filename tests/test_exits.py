@@ -31,6 +31,8 @@ PRINTS = {
     "cr3": "00005000",
     "dr7": "00000400", "dr6": "ffff0ff0", "dr0": "00000000",
     "step": "Dffff4ff0", "icebp": "Dffff0ff0",
+    "movss-icebp": "Dffff4ff0", "movss-cpuid": "Dffff4ff0",
+    "movss-vmxoff": "U",
     "vmxon": "U", "vmxoff": "U", "vmlaunch": "U",
     "invd": "00000001", "wbinvd": "00000001",
     "monitor": "U", "mwait": "U", "rdpmc": "G", "rdtscp": "U",

@@ -163,7 +163,16 @@
 	X(65, "port-ffff",\
 		"movw $0xffff, %dx; inl %dx, %eax")\
 	X(66, "lmsw-mem",\
-		"movw $0xa, 0x5000; lmsw 0x5000; movl %cr0, %eax")
+		"movw $0xa, 0x5000; lmsw 0x5000; movl %cr0, %eax")\
+	X(67, "movss-icebp",\
+		"movw %ss, %dx; pushfl; popl %eax; orl $0x100, %eax; "\
+		"pushl %eax; popfl; movw %dx, %ss; .byte 0xf1")\
+	X(68, "movss-cpuid",\
+		"movw %ss, %dx; pushfl; popl %eax; orl $0x100, %eax; "\
+		"pushl %eax; popfl; movw %dx, %ss; cpuid; nop")\
+	X(69, "movss-vmxoff",\
+		"movw %ss, %dx; pushfl; popl %eax; orl $0x100, %eax; "\
+		"pushl %eax; popfl; movw %dx, %ss; vmxoff; nop")
 
 asm(".pushsection .data; .balign 4096; .code16\n"
     "page:\n"
