@@ -6,19 +6,18 @@ counting with its registers and memory as it left them, a new guest finds
 nothing of its predecessor, and the file server serves.
 """
 import functools
-import pathlib
 import re
 import shutil
 
+import pexpect
 import pytest
 
 from emulator import Machine
-from test_guest import Host
+from test_guest import Host, LEAVE
 from test_hostile import fsck
-from trees import run, tree
+from trees import with_programs
 
 pytestmark = pytest.mark.slow
-PROGRAM = pathlib.Path(__file__).resolve().parent / "programs/evilguest.c"
 
 OFF = "powered off"
 LIVES = None                    # until its parent ends it
@@ -35,6 +34,7 @@ CASES = {
     "calls_unknown": (OFF, 0, 0), "calls_ring3": (OFF, 0, 0),
     "calls_iopl3": (OFF, 0, 0), "calls_real_mode": (OFF, 0, 0),
     "calls_big_registers": (OFF, 0, 0),
+    "puts_bad": (OFF, 0, 0), "puts_flood": (LIVES, 0, 0),
     "mbmap_read_only": (OFF, 0, 0), "mbmap_flood": (OFF, 0, 0),
     "send_bad_gpas": (OFF, 0, 0), "send_huge_gpas": (OFF, 0, 0),
     "recv_bad_gpas": (OFF, 0, 0),
@@ -79,7 +79,8 @@ CASES = {
     "ports_out": (OFF, 0, 65534), "ports_wide": (OFF, 0, 0),
     "ports_strings": (OFF, 12, 0),
     "power_off_0604": (OFF, 0, 0), "power_off_8900": (OFF, 0, 0),
-    "uart_flood": (OFF, 0, 0), "uart_registers": (OFF, 0, 0),
+    "uart_flood": (OFF, 0, 0),
+    "uart_for_ever": (LIVES, 0, 0), "uart_registers": (OFF, 0, 0),
 
     "msrs_read": (OFF, 16384 - 8, 8),
     "msrs_write": (OFF, 32768 - 12, 12),    # 6 of them, twice
@@ -115,7 +116,8 @@ CASES = {
     "rip_leaves_canonical": (OFF, 1, 0), "sysenter": (OFF, 0, 1),
 }
 # These get far: their loops turn.
-TURNS = {"spin_if_0", "spin_if_1", "spin_real_mode", "db_loop", "gp_loop",
+TURNS = {"puts_flood", "spin_if_0", "spin_if_1", "spin_real_mode",
+         "db_loop", "gp_loop",
          "ud_loop", "ac_loop", "sti_hlt", "mov_ss_hlt", "eoi_flood",
          "request_rewritten"}
 RESULT = re.compile(r"RESULT (\w+) (\w+) faults (\d+) value (\d+) rounds (\d+) "
@@ -134,11 +136,7 @@ class SmallHost(Host):
 @functools.lru_cache(maxsize=None)
 def output(cpus, folder):
     """What a machine prints that runs all cases, and what comes after."""
-    jos = folder / "jos"
-    if not jos.exists():
-        shutil.copytree(tree("jos"), jos, symlinks=True)
-        shutil.copy(PROGRAM, jos / "user")
-        run(["make", "-j2"], cwd=jos)
+    jos = with_programs()
     image = folder / f"fs{cpus}.img"
     shutil.copy(jos / "obj/fs/clean-fs.img", image)
     with SmallHost(jos, image, cpus) as host:
@@ -192,6 +190,33 @@ def test_host_is_as_before(cpus, folder):
     complaints = [line for line in said.splitlines()
                   if line.startswith("evilguest: ")]
     assert len(complaints) == 2, complaints     # pages, and done
+
+
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_console_can_be_taken_away(cpus, tmp_path):
+    """From guests that print without end, that spin, that only fault."""
+    jos = with_programs()
+    image = tmp_path / "fs.img"
+    shutil.copy(jos / "obj/fs/clean-fs.img", image)
+    cases = ["uart_for_ever", "spin_if_0", "spin_exits", "db_loop", "sti_hlt"]
+    with SmallHost(jos, image, cpus) as host:
+        host.send("evilguest -a backtohost_flood " + " ".join(cases) + "\r")
+        host.expect("DETACHED backtohost_flood: 0, it lives")
+        while cases:
+            case = host.expect(r"ATTACH (\w+)\r")[1]
+            cases.remove(case)
+            if case == "uart_for_ever":
+                host.expect("x" * 100)
+            for _ in range(60):         # the first may come too early
+                host.send(LEAVE)
+                if host.child.expect([f"DETACHED {case}: 0, it lives",
+                                      pexpect.TIMEOUT], timeout=1) == 0:
+                    break
+            else:
+                raise AssertionError(f"{case} keeps the console")
+        host.expect(r"\$ ")
+        assert "hello, world" in host.command("hello")
+    fsck(jos, image)
 
 
 def test_no_case_is_forgotten(folder):

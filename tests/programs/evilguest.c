@@ -4,6 +4,7 @@
  * memory; after each of them a new guest looks for what is left of it.
  *
  * evilguest [NAME...]: these cases, or all.
+ * evilguest -a NAME...: give the console to each until somebody types Ctrl-].
  */
 #include <inc/lib.h>
 #include <inc/exits.h>
@@ -137,9 +138,9 @@ enum {
 #define CASES(X)							\
 /* Hypercalls. */							\
 X(calls_unknown, LONG, 0,						\
-  "movl $7, %r12d; 1: movq %r12, %rax; movq $-1, %rbx; "		\
+  "movl $8, %r12d; 1: movq %r12, %rax; movq $-1, %rbx; "		\
   "movq %rbx, %rcx; movq %rbx, %rdx; movq %rbx, %rsi; vmcall; "		\
-  "WANT -7; incl %r12d; cmpl $3000, %r12d; jne 1b; "			\
+  "WANT -7; incl %r12d; cmpl $1000, %r12d; jne 1b; "			\
   "movl $8, %r12d; 2: movq %r12, %rax; vmcall; WANT -7; "		\
   "shlq %r12; jnz 2b; "							\
   "movl $7, %r12d; 3: movabsq $0x100000000, %rax; orq %r12, %rax; "	\
@@ -161,6 +162,16 @@ X(calls_big_registers, LONG, 0,						\
   "movq %rbx, %rcx; movq %rbx, %rdx; movq %rbx, %rsi; "			\
   "movq %rbx, %rdi; movq %rbx, %rbp; movq %rbx, %r8; vmcall; "		\
   "decl %r12d; jnz 1b; DONE")						\
+X(puts_bad, LONG, 0,							\
+  "leaq 8f(%rip), %r13; 1: movq (%r13), %rbx; testq %rbx, %rbx; "	\
+  "jz 2f; movq 8(%r13), %rcx; movl $7, %eax; vmcall; WANT -3; "		\
+  "addq $16, %r13; jmp 1b; 2: DONE; 8: .quad 0x20000, 1025, "		\
+  "0x20000, -1, 0x20fff, 2, 0x20fff, -0xfff, 0xfffff, 2, 0x100000, 1, "	\
+  "0xfee00000, 4, 0x100000000, 1, 1 << 47, 1, -1, 1, -1, 2, "		\
+  "-4096, 1 << 63, 0")							\
+X(puts_flood, LONG, LIVES,						\
+  "1: movl $7, %eax; movl $0x20c00, %ebx; movl $1024, %ecx; vmcall; "	\
+  "incq 0x8018; jmp 1b")						\
 X(mbmap_read_only, LONG, MBI_RO,					\
   "movl $1, %eax; movq $-1, %rbx; vmcall; WANT -3; DONE")		\
 X(mbmap_flood, LONG, 0,							\
@@ -192,7 +203,7 @@ X(send_permissions, LONG, 0,						\
   "movl $2, %eax; movl $1, %ebx; movq $-1, %rsi; vmcall; WANT 0; "	\
   "movl $2, %eax; movl $1, %ebx; movl $2, %esi; vmcall; WANT 0; DONE")	\
 X(send_to_others, LONG, 0,						\
-  "movl $0x4000, %r12d; 1: cmpl $1, %r12d; je 2f; movl $2, %eax; "	\
+  "movl $0x1800, %r12d; 1: cmpl $1, %r12d; je 2f; movl $2, %eax; "	\
   "movq %r12, %rbx; movl $8, %ecx; movl $0x20000, %edx; "		\
   "movl $7, %esi; vmcall; WANT -2; 2: decl %r12d; jns 1b; "		\
   "movl $2, %eax; movq $-1, %rbx; vmcall; WANT -2; "			\
@@ -205,7 +216,7 @@ X(recv_flood, LONG, 0,							\
   "movl $5000, %r12d; 1: movl $3, %eax; movl $0x30000, %ebx; "		\
   "vmcall; WANT -3; decl %r12d; jnz 1b; DONE")				\
 X(backtohost_flood, LONG, 0,						\
-  "movl $10000, %r12d; 1: movl $5, %eax; vmcall; WANT 0; "		\
+  "movl $5000, %r12d; 1: movl $5, %eax; vmcall; WANT 0; "		\
   "decl %r12d; jnz 1b; DONE")						\
 X(eoi_flood, LONG, 0,							\
   "sti; movl $10000, %r12d; 1: movl $4, %eax; vmcall; WANT 0; "		\
@@ -347,7 +358,7 @@ X(ports_wide, LONG, 0,							\
   "cmpw $-1, %ax; je 2f; incq %r14; 2: inl %dx, %eax; "			\
   "cmpl $-1, %eax; je 3f; incq %r14; 3: cmpl $0x604, %edx; je 4f; "	\
   "cmpl $0x8900, %edx; je 4f; outl %eax, %dx; outw %ax, %dx; "		\
-  "4: incl %r12d; cmpl $0x1000, %r12d; jb 1b; addl $13, %r12d; "	\
+  "4: incl %r12d; cmpl $0x1000, %r12d; jb 1b; addl $61, %r12d; "	\
   "cmpl $0x10000, %r12d; jb 1b; movl $0xffff, %edx; inl %dx, %eax; "	\
   "outl %eax, %dx; DONE")						\
 X(ports_strings, LONG, 0,						\
@@ -362,10 +373,12 @@ X(power_off_0604, LONG, 0, "movl $0x604, %edx; outl %eax, %dx; 1: jmp 1b")\
 X(power_off_8900, LONG, 0,						\
   "movl $0x8900, %edx; outb %al, %dx; 1: jmp 1b")			\
 X(uart_flood, LONG, 0,							\
-  "movl $30000, %r12d; movl $0x3f8, %edx; 1: movb %r12b, %al; "		\
+  "movl $10000, %r12d; movl $0x3f8, %edx; 1: movb %r12b, %al; "		\
   "outb %al, %dx; decl %r12d; jnz 1b; DONE")				\
+X(uart_for_ever, LONG, LIVES,						\
+  "movl $0x3f8, %edx; movb $120, %al; 1: outb %al, %dx; jmp 1b")	\
 X(uart_registers, LONG, 0,						\
-  "sti; movabsq $6364136223846793005, %r13; movl $20000, %ebp; "	\
+  "sti; movabsq $6364136223846793005, %r13; movl $8000, %ebp; "	\
   "1: imulq %r13, %r12; incq %r12; movq %r12, %rax; shrq $33, %rax; "	\
   "movl %eax, %edx; andl $7, %edx; addl $0x3f8, %edx; shrl $3, %eax; "	\
   "testb $1, %ah; jz 2f; inb %dx, %al; jmp 3f; 2: outb %al, %dx; "	\
@@ -392,7 +405,7 @@ X(msr_efer, LONG, 0,							\
   "shrq $32, %rdx; xorl %ebp, %eax; TRY wrmsr; shlq %r12; jnz 1b; "	\
   "rdmsr; movl %eax, %r14d; DONE")					\
 X(msr_bases, LONG, 0,							\
-  "movl $5000, %r12d; movl $0xc0000102, %ecx; movl $0xbadbad, %eax; "	\
+  "movl $1000, %r12d; movl $0xc0000102, %ecx; movl $0xbadbad, %eax; "	\
   "movl $0xffff8000, %edx; wrmsr; 1: swapgs; xorl %eax, %eax; cpuid; "	\
   "swapgs; movl $0xc0000102, %ecx; rdmsr; movl %eax, %eax; "		\
   "WANT 0xbadbad; decl %r12d; jnz 1b; movl $0x8000, %edx; "		\
@@ -676,8 +689,8 @@ load(struct Pages *p, enum Mode mode, const uint8_t *code, const uint8_t *end)
 static envid_t
 start(struct Pages *p, int flags)
 {
-	uint64_t size = flags & TINY ? 0x8000
-	    : flags & MANY ? GUEST_MEM_MAX : MEM;
+	int64_t size = flags & TINY ? 0x8000
+	    : flags & MANY ? (int64_t) GUEST_MEM_MAX : (int64_t) MEM;
 	envid_t guest = sys_env_mkguest(size, GUEST_ENTRY);
 	int i, r, perm;
 
@@ -867,6 +880,23 @@ free_pages(void)
 	return n;
 }
 
+/* Give the console to a guest with this code. */
+static void
+attach(const struct Case *c)
+{
+	envid_t guest;
+	int r;
+
+	cprintf("ATTACH %s\n", c->name);
+	load(&evil, c->mode, c->code, c->end);
+	guest = start(&evil, c->flags);
+	r = sys_guest_attach(guest);
+	cprintf("\nDETACHED %s: %d, it %s\n", c->name, r,
+	    lives(guest) ? "lives" : "has ended");
+	sys_env_destroy(guest);
+	wait(guest);
+}
+
 static void
 make_image(const char *path, const char *content)
 {
@@ -942,6 +972,12 @@ umain(int argc, char **argv)
 	int n;
 
 	binaryname = "evilguest";
+	if (argc > 1 && strcmp(argv[1], "-a") == 0) {
+		for (n = 0; n < (int) ARRAY_SIZE(cases); n++)
+			if (chosen(cases[n].name, argc, argv))
+				attach(&cases[n]);
+		return;
+	}
 	make_image(OTHER_IMAGE, "ENISLAND");
 	make_image(OWN_IMAGE, "its own");
 	run_all(ARRAY_SIZE(first), first);
