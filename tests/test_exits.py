@@ -92,5 +92,29 @@ def test_console_goes_to_the_guest_and_comes_back(jos_tree):
         assert "from the host" in machine.command("echo from the host")
 
 
+def test_the_monitor_comes_before_the_guest():
+    """A breakpoint while a guest has the console: the monitor listens."""
+    with Machine(with_programs(), "bochs", timeout=60) as machine:
+        machine.expect(r"\n\$ ")
+        machine.send("takeover b\r")
+        machine.expect("TAKEOVER attach")
+        machine.expect("K> ")
+        assert "kern_start" in machine.command("kerninfo", "K> ")
+        machine.send("continue\r\x1d")
+        machine.expect("TAKEOVER done 0")
+
+
+def test_typing_ahead_does_not_lock_the_console():
+    """More than the host's ring holds, and nobody there to empty it."""
+    with Machine(with_programs(), "bochs", timeout=60) as machine:
+        machine.expect(r"\n\$ ")
+        machine.send("takeover\r")
+        machine.expect("TAKEOVER type now")
+        machine.send("x" * 600)
+        machine.expect("TAKEOVER attach")
+        machine.send("\x1d")
+        machine.expect("TAKEOVER done 0")
+
+
 def test_no_case_is_forgotten(said):
     assert set(said) == set(PRINTS) | set(ENDS)
