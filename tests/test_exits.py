@@ -116,5 +116,12 @@ def test_typing_ahead_does_not_lock_the_console():
         machine.expect("TAKEOVER done 0")
 
 
+def test_nobody_waits_for_an_orphan():
+    """Whoever isn't a guest's parent may end it, but not wait for its end."""
+    with Machine(with_programs(), "bochs", timeout=60) as machine:
+        machine.expect(r"\n\$ ")
+        assert "ORPHAN wait -2, end 0" in machine.command("takeover w")
+
+
 def test_no_case_is_forgotten(said):
     assert set(said) == set(PRINTS) | set(ENDS)

@@ -1,7 +1,7 @@
 /*
  * A guest has the console and reads nothing.  takeover: the ring of the host
  * is full before; takeover b: another program enters the kernel's monitor
- * meanwhile.
+ * meanwhile.  takeover w: a guest whose parent is gone isn't our child.
  */
 #include <inc/lib.h>
 #include <inc/vmx.h>
@@ -19,15 +19,44 @@ pass(unsigned ms)
 		sys_yield();
 }
 
+/* Nobody would wake one who waits for somebody else's child. */
+static void
+wait_for_an_orphan(envid_t guest)
+{
+	envid_t child = fork();
+
+	if (child == 0) {
+		envid_t orphan = sys_env_mkguest(PGSIZE * 16, GUEST_ENTRY);
+
+		sys_ept_map(0, page, orphan, (void *) GUEST_ENTRY,
+		    __EPTE_READ | __EPTE_EXEC);
+		sys_env_set_status(orphan, ENV_RUNNABLE);
+		exit();
+	}
+	wait(child);
+	for (int i = 0; i < NENV; i++)
+		if (envs[i].env_type == ENV_TYPE_GUEST
+		    && envs[i].env_status != ENV_FREE
+		    && envs[i].env_id != guest) {
+			int r = sys_env_wait(envs[i].env_id);
+
+			cprintf("ORPHAN wait %d, end %d\n", r,
+			    sys_env_destroy(envs[i].env_id));
+		}
+	sys_env_destroy(guest);
+	exit();
+}
+
 void
 umain(int argc, char **argv)
 {
 	envid_t guest = sys_env_mkguest(PGSIZE * 16, GUEST_ENTRY);
 
-	(void) argv;
 	if (guest < 0 || sys_ept_map(0, page, guest, (void *) GUEST_ENTRY,
 	    __EPTE_FULL) < 0)
 		panic("no guest");
+	if (argc > 1 && argv[1][0] == 'w')
+		wait_for_an_orphan(guest);
 	if (argc > 1 && fork() == 0) {
 		pass(200);
 		asm volatile("int3");
