@@ -105,7 +105,7 @@ class Machine:
         if self.child.isalive():
             os.killpg(self.child.pid, signal.SIGTERM)
             try:
-                self.child.expect(pexpect.EOF, timeout=5)
+                self.child.expect(pexpect.EOF, timeout=30)
             except (pexpect.TIMEOUT, OSError):
                 os.killpg(self.child.pid, signal.SIGKILL)
         self.child.close(force=True)
