@@ -1,6 +1,7 @@
 /*
  * Stop a child on another processor, again and again, while it does nothing
  * but fault.  It must stay stopped, also if a fault was just under way.
+ * With one processor each round takes a few ticks, so there's a time limit.
  */
 #include <inc/lib.h>
 
@@ -19,7 +20,7 @@ umain(int argc, char **argv)
 	const volatile struct Env *e;
 	envid_t child;
 	int round, bad = 0, r;
-	uint32_t runs;
+	uint32_t runs, start = sys_time_msec();
 
 	USED(argc);
 	USED(argv);
@@ -32,7 +33,8 @@ umain(int argc, char **argv)
 		}
 	}
 	e = &envs[ENVX(child)];
-	for (round = 0; round < 3000; round++) {
+	for (round = 0; round < 3000 && sys_time_msec() - start < 5000;
+	     round++) {
 		for (r = 0; r < round % 7; r++)
 			sys_yield();
 		sys_env_set_status(child, ENV_NOT_RUNNABLE);
