@@ -75,6 +75,24 @@ page_decref(struct PageInfo *pp)
 		page_free(pp);
 }
 
+void *
+kpage_alloc(void)
+{
+	struct PageInfo *pp = page_alloc(ALLOC_ZERO);
+
+	if (pp == NULL)
+		return NULL;
+	pp->pp_ref = 1;
+	return page2kva(pp);
+}
+
+void
+kpage_free(void *page)
+{
+	if (page != NULL)
+		page_decref(pa2page(PADDR(page)));
+}
+
 /* What should be at a place. */
 struct Place {
 	uint64_t gpa;
