@@ -1,0 +1,127 @@
+"""The words of the chapters: spelling, the bibliography, the glossary."""
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "woven"))
+import book as noweb  # noqa: E402
+from backend import DIV, FENCE  # noqa: E402
+
+pytestmark = pytest.mark.skipif(not shutil.which("notangle"),
+                                reason="make deps installs noweb")
+
+OWN = ROOT / "tests/words.txt"
+# What isn't prose: code in backquotes, addresses, where links and images lead
+# to, ids and other attributes (but not the alt text, which somebody will hear),
+# paths and names of files, hexadecimal numbers.
+NOT_PROSE = re.compile(r"""(`+)(?!`)(?:[^\n]|\n(?!\n))*?(?<!`)\1(?!`)|<https?:[^>]*>|
+    (?<=\])\([^)\s]*\)|\[\^[^\]]*\]|\#[a-z]+:[\w-]+|\balt=|\\.|
+    /?[\w.-]+/[\w./-]+\.\w+|\b(?:tangle|obj|woven)/[\w./-]+|[\w-]+\.(?:[chSo]|ld|py|img|rst)\b|\b[\dA-F]+H\b|(?<=\*)th\b""", re.X)
+WORD = re.compile(r"[\w'’]+")
+
+
+class Prose:
+    """What people read of a chapter: its text, line for line, without code.
+
+    [[code]] becomes `q`; fenced blocks (code, transcripts), chunks and the
+    lines that open and close divs become empty lines.
+    """
+
+    def __init__(self, chapter):
+        self.topic, self.file = chapter.topic, chapter.file
+        self.quotes = []                # the texts of its [[quotes]]
+        lines, fence = {}, None
+        for part in chapter.parts:
+            if not isinstance(part, noweb.Docs):
+                continue
+            for number, pieces in part.numbered():
+                raw = "".join(p if isinstance(p, str) else "`q`" for p in pieces)
+                opens = FENCE.match(raw)
+                if fence:
+                    if opens and opens[1].startswith(fence) and not opens[2].strip():
+                        fence = None
+                elif opens:
+                    fence = opens[1]
+                elif not DIV.match(raw):
+                    lines[number] = raw
+                    self.quotes += [p.text for p in pieces if isinstance(p, noweb.Quote)]
+        self.lines = [lines.get(n, "") for n in range(1, max(lines) + 1)]
+
+    def find(self, pattern):
+        """(line, match) for each place of a pattern."""
+        for number, line in enumerate(self.lines, 1):
+            for match in re.finditer(pattern, line):
+                yield number, match
+
+    def words(self):
+        """(line, word) for each word; what has a digit in it is none."""
+        text = NOT_PROSE.sub(lambda m: "\n" * m[0].count("\n") + " ", "\n".join(self.lines))
+        for number, line in enumerate(text.split("\n"), 1):
+            for token in WORD.findall(line):
+                word = re.sub("'s$", "", token.replace("’", "'").strip("'"))
+                if len(word) > 1 and not re.search(r"[\d_]", word):
+                    yield number, word
+
+
+@pytest.fixture(scope="module")
+def chapters():
+    book = noweb.read(noweb.chapter_files(ROOT / "chapters"))
+    return [Prose(chapter) for chapter in book.chapters]
+
+
+@pytest.fixture(scope="module")
+def matter(chapters):
+    return {prose.topic: prose for prose in chapters}
+
+
+def unknown_to_hunspell(words):
+    """Those of the words that British English doesn't know."""
+    run = subprocess.run(["hunspell", "-d", "en_GB", "-i", "utf-8", "-l"],
+                         input="".join(word + "\n" for word in sorted(words)),
+                         capture_output=True, text=True, check=True)
+    # It takes words apart at signs; a word is wrong if a piece of it is.
+    pieces = set(run.stdout.split("\n"))
+    return {word for word in words if word in pieces or pieces & set(word.split("'"))}
+
+
+def has_dictionary():
+    return shutil.which("hunspell") and not subprocess.run(
+        ["hunspell", "-d", "en_GB", "-l"], stdin=subprocess.DEVNULL, capture_output=True).returncode
+
+
+@pytest.mark.skipif(not has_dictionary(), reason="make deps installs hunspell and its en_GB")
+def test_spelling(chapters):
+    own = OWN.read_text().split()
+    assert own == sorted(set(own)), "tests/words.txt is not sorted, or has a word twice"
+    # A name of the code is known once it has been quoted: alt texts, notes and
+    # headings name it without quotes.
+    code = {word for prose in chapters for quote in prose.quotes
+            for word in re.findall(r"\w+", quote)}
+    known = code | set(own)
+    found = [(prose.file, line, word) for prose in chapters for line, word in prose.words()]
+    strange = unknown_to_hunspell({word for _, _, word in found} - known)
+    # An own word in lower case may begin a sentence.
+    strange -= {word[0].upper() + word[1:] for word in own}
+    faults = [f"{file}:{line}: {word}" for file, line, word in found if word in strange]
+    assert not faults, "spelling (true words go to tests/words.txt):\n" + "\n".join(faults)
+
+
+# ---------------------------------------------------------------- bibliography
+
+def test_bibliography(chapters, matter):
+    entries = {match[1]: line for line, match in matter["E-bibliography"].find(r"\[\]\{#bib:([\w-]+)\}")}
+    cited = {}
+    for prose in chapters:
+        for line, match in prose.find(r"\]\(#bib:([^)\s]*)\)"):
+            cited.setdefault(match[1], f"{prose.file}:{line}: #bib:{match[1]}")
+    faults = [f"{place} is no work of the bibliography"
+              for key, place in cited.items() if key not in entries]
+    assert not faults, "\n".join(faults)
+
+
+# -------------------------------------------------------------------- glossary
