@@ -207,8 +207,12 @@ try_demand(struct Place *p)
 		check(r == -E_INVAL && nfree == before, "beyond its memory");
 	} else if (r == 0) {
 		check(p->pp == NULL || p->pp == pp, "another page, twice");
-		if (p->pp == NULL)
+		if (p->pp == NULL) {
 			p->perm = 7;
+			for (int i = 0; i < PGSIZE; i++)
+				check(((char *) page2kva(pp))[i] == 0,
+				      "a new page with something in it");
+		}
 		p->pp = pp;
 		check(pp->pp_ref >= 1, "a page without a reference");
 	} else {
