@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 from emulator import Machine
-from trees import ROOT, run, tree
+from trees import ROOT, planted, run, tree
 
 PUBLISHED = ROOT / "tests/published-costs.tsv"
 OUT = ROOT / "woven/costs.tsv"
@@ -84,7 +84,7 @@ def lines(machine, prefix=""):
             re.findall(r"bench: (.+?) +(\d+)\n", machine.output())}
 
 
-# What makes a copy of the kernel count its accesses to VMCSs, and tell.
+# What makes the kernel count each VMREAD and VMWRITE, and tell.
 COUNTING = (
     ("vmm/vmcs.h", r"(static inline bool\nvmcs_try_read)",
      r"extern uint64_t vmcs_reads, vmcs_writes;\n\1"),
@@ -97,19 +97,6 @@ COUNTING = (
      r'\n\tcprintf("exit VMREAD count %lu\\nexit VMWRITE count %lu\\n",'
      r"\n\t    vmcs_reads, vmcs_writes);\1"),
 )
-
-
-def counting_tree(jos, folder):
-    """A copy of the tree in which each VMREAD and VMWRITE is counted."""
-    copy = folder / "counting"
-    shutil.copytree(jos, copy, symlinks=True)
-    for path, old, new in COUNTING:
-        source = copy / path
-        text, n = re.subn(old, new, source.read_text(), count=1)
-        assert n == 1, f"bench: {path} has nothing like {old!r}"
-        source.write_text(text)
-    run(["make", "-j2"], cwd=copy)
-    return copy
 
 
 def count(machine, guest=""):
@@ -185,7 +172,8 @@ def details(jos, folder):
     """(name, figure) for what has no published counterpart."""
     image = folder / "fs.img"
     shutil.copy(jos / "obj/fs/clean-fs.img", image)
-    yield from count_vmcs_accesses(counting_tree(jos, folder), image)
+    counting = planted(jos, folder, *COUNTING, count=1)
+    yield from count_vmcs_accesses(counting, image)
     shutil.copy(jos / "obj/fs/clean-fs.img", image)
     yield from count_exits(jos, image)
 

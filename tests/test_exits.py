@@ -9,7 +9,7 @@ import re
 import pytest
 
 from emulator import Machine
-from trees import tree, with_programs
+from trees import planted, tree, with_programs
 
 pytestmark = pytest.mark.slow
 
@@ -112,6 +112,36 @@ def test_typing_ahead_does_not_lock_the_console():
         machine.expect("TAKEOVER type now")
         machine.send("x" * 600)
         machine.expect("TAKEOVER attach")
+        machine.send("\x1d")
+        machine.expect("TAKEOVER done 0")
+
+
+@pytest.fixture(scope="module")
+def no_serial_interrupts(tmp_path_factory):
+    """A host that makes nothing of the serial port's interrupts."""
+    return planted(with_programs(), tmp_path_factory.mktemp("lost"), (
+        "kern/trap.c", r"\t\tserial_intr\(\);\n\t\tcons_wake\(\);\n", ""))
+
+
+def test_a_guest_is_typed_at_without_interrupts(no_serial_interrupts):
+    """A lost interrupt doesn't make the keys dead: the guest's shell reads
+    the port itself."""
+    with Machine(no_serial_interrupts, "bochs", timeout=60) as machine:
+        machine.expect(r"\n\$ ")
+        machine.send("vmm\r")
+        machine.expect(r"vm\$ ")
+        assert "still here" in machine.command("echo still here", r"vm\$ ")
+        machine.send("\x1d")
+        machine.expect(r"goes on without you")
+
+
+def test_the_host_polls_for_a_guest_that_reads_nothing(no_serial_interrupts):
+    """A lost interrupt doesn't lock the person in with such a guest."""
+    with Machine(no_serial_interrupts, "bochs", timeout=60) as machine:
+        machine.expect(r"\n\$ ")
+        machine.send("takeover p\r")
+        machine.expect("TAKEOVER attach")
+        machine.expect("TAKEOVER is attached")
         machine.send("\x1d")
         machine.expect("TAKEOVER done 0")
 

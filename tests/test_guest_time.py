@@ -4,31 +4,17 @@ vtimer's guests halt, spin, and don't listen; guestpoke wakes, stops and ends
 sleeping ones.  What they count is looked at, not only that they are through.
 """
 import re
-import shutil
 
 import pexpect
 import pytest
 
 from emulator import KERNEL, Machine
-from trees import run, tree, with_programs
+from trees import planted, tree, with_programs
 
 pytestmark = pytest.mark.slow
 REPORT = re.compile(r"vtimer: (\w+): (\d+) interrupts, (\d+) rounds, "
                     r"ran (\d+) times in (\d+) ms; we had (\d+) turns")
 NO_MORE = r"No runnable environments in the system!"
-
-
-def changed(folder, path, old, new):
-    """A built copy of the tree with the test programs in it, and one thing
-    in its sources replaced."""
-    copy = folder / "jos"
-    shutil.copytree(with_programs(), copy, symlinks=True)
-    source = copy / path
-    text, n = re.subn(old, new, source.read_text())
-    assert n >= 1, f"{path} has nothing like {old!r}"
-    source.write_text(text)
-    run(["make", "-j2"], cwd=copy)
-    return copy
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +67,9 @@ def test_sleeping_guests_are_woken_stopped_and_ended(jos, cpus):
 
 def test_an_nmi_reaches_the_host_from_a_guest(tmp_path):
     """With kicks sent as NMIs they come at any time, in guests too."""
-    copy = changed(tmp_path, "kern/lapic.c", r"ICR_FIXED \| ",
-                   "(irq == IRQ_KICK ? 0x400 : ICR_FIXED) | ")
+    copy = planted(with_programs(), tmp_path, (
+        "kern/lapic.c", r"ICR_FIXED \| ",
+        "(irq == IRQ_KICK ? 0x400 : ICR_FIXED) | "))
     with Machine(copy, "run-vtimer-nox", cpus=2) as machine:
         machine.expect(NO_MORE, timeout=120)
         output = machine.output()
@@ -93,8 +80,8 @@ def test_an_nmi_reaches_the_host_from_a_guest(tmp_path):
 
 def test_the_deaf_guest_would_keep_the_processor(tmp_path):
     """The test can fail: without the look at the clock it does."""
-    copy = changed(tmp_path, "vmm/interrupts.c", r"> longest_run\(\)\)",
-                   "> ~0UL)")
+    copy = planted(with_programs(), tmp_path, (
+        "vmm/interrupts.c", r"> longest_run\(\)\)", "> ~0UL)"))
     with Machine(copy, "run-vtimer-nox") as machine:
         machine.expect(r"vtimer: spins: ")
         seen = machine.child.expect([r"vtimer: deaf: ", pexpect.TIMEOUT],

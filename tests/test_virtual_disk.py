@@ -9,7 +9,7 @@ import pytest
 
 from emulator import Machine
 from test_hostile import fsck
-from trees import run, tree, with_programs
+from trees import planted, run, tree, with_programs
 
 pytestmark = pytest.mark.slow
 
@@ -62,13 +62,7 @@ FORGOTTEN = {
 
 @pytest.mark.parametrize("what", FORGOTTEN)
 def test_what_is_forgotten_is_seen(jos, what, tmp_path):
-    path, old, new = FORGOTTEN[what]
-    copy = tmp_path / "jos"
-    shutil.copytree(jos, copy, symlinks=True)
-    text, n = re.subn(old, new, (copy / path).read_text())
-    assert n >= 1, f"{path} has nothing like {old!r}"
-    (copy / path).write_text(text)
-    run(["make", "-j2"], cwd=copy)
+    copy = planted(jos, tmp_path, FORGOTTEN[what])
     with Machine(copy, "bochs", timeout=40) as machine:
         machine.expect(r"\n\$ ")
         machine.send("guestipc\r")

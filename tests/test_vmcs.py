@@ -5,12 +5,11 @@ looks at the VMCS of a guest that doesn't run, as the monitor's vmcs shows it,
 on several models of processors in Bochs.
 """
 import re
-import shutil
 
 import pytest
 
 from emulator import Machine
-from trees import ROOT, run, tree
+from trees import ROOT, planted, tree
 
 HEADER = (ROOT / "inc" / "vmcs.h").read_text().replace("\\\n", " ")
 WIDTHS = {"W16": 0, "W64": 1, "W32": 2, "NATURAL": 3}
@@ -161,13 +160,9 @@ MISTAKES = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_failures_are_named_and_only_the_guest_ends(mistake, tmp_path):
     pattern, change, message = MISTAKES[mistake]
-    folder = tmp_path / "jos"
-    shutil.copytree(tree("upto-19"), folder)
-    source = folder / "vmm" / "vmcs.c"
-    text, n = re.subn(pattern, change, source.read_text(), count=1)
-    assert n == 1
-    source.write_text(text)
-    run(["make", "-s", "obj/kern/kernel-vmxon.img"], cwd=folder)
+    folder = planted(tree("upto-19"), tmp_path,
+                     ("vmm/vmcs.c", pattern, change), count=1,
+                     targets=["-s", "obj/kern/kernel-vmxon.img"])
     with Machine(folder, "run-vmxon-bochs", timeout=90) as machine:
         for _ in range(4):
             machine.expect(message)

@@ -6,12 +6,11 @@ and its own error.
 """
 import pathlib
 import re
-import shutil
 
 import pytest
 
 from emulator import Machine
-from trees import handout, run
+from trees import handout, planted
 from trees import tree as any_tree
 
 pytestmark = pytest.mark.slow
@@ -169,15 +168,9 @@ WRONG = {
 @pytest.mark.parametrize("wrong", WRONG)
 def test_wrong_solution_is_told_apart(wrong, tmp_path):
     path, old, new, program, model, bios, cpus, expected = WRONG[wrong]
-    copy = tmp_path / "jos"
-    shutil.copytree(tree(), copy, symlinks=True)
-    source = copy / path
-    text, n = re.subn(old, new, source.read_text())
-    assert n >= 1, f"{path} has nothing like {old!r}"
-    source.write_text(text)
+    copy = planted(tree(), tmp_path, (path, old, new))
     if bios == "locked off":
         bios = firmware_that_locks_vmx_off(tmp_path)
-    run(["make", "-j2"], cwd=copy)
     with bochs(copy, program, model, bios, cpus) as machine:
         seen = machine.child.expect([expected, r"K> "], timeout=60)
     assert seen == 1, f"{wrong}: the tests of the right solution pass"

@@ -48,10 +48,25 @@ def with_programs(name="jos"):
     folder = TREES / f".stage.{name}-and-programs"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(tree(name), folder, symlinks=True)
-    for program in PROGRAMS.glob("*.c"):
+    for program in PROGRAMS.glob("*.[ch]"):
         shutil.copy(program, folder / "user")
     run(["make", "-j2"], cwd=folder)
     return folder
+
+
+def planted(original, folder, *changes, count=0, targets=("-j2",)):
+    """A copy of the tree ORIGINAL in FOLDER with changes in its sources,
+    built.  A change is (path, pattern, replacement); the pattern must be
+    there, and is replaced everywhere, or count times."""
+    copy = folder / "jos"
+    shutil.copytree(original, copy, symlinks=True)
+    for path, old, new in changes:
+        source = copy / path
+        text, n = re.subn(old, new, source.read_text(), count=count)
+        assert n >= 1, f"{path} has nothing like {old!r}"
+        source.write_text(text)
+    run(["make", *targets], cwd=copy)
+    return copy
 
 
 @functools.lru_cache(maxsize=None)

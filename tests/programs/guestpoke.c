@@ -2,6 +2,7 @@
 #include <inc/lib.h>
 #include <inc/trap.h>
 #include <inc/vmx.h>
+#include "pass.h"
 
 /* Sleeps, and counts how often it goes on.  One handler says LAPICEOI. */
 asm(".pushsection .rodata; .code16\n"
@@ -76,15 +77,6 @@ poke(void)
 	cprintf("guestpoke: poked, %u interrupts, %u rounds\n", INTERRUPTS,
 	    ROUNDS);
 	sys_env_destroy(id);
-}
-
-static void
-pass(unsigned ms)
-{
-	unsigned begin = sys_time_msec();
-
-	while (sys_time_msec() - begin < ms)
-		sys_yield();
 }
 
 /* A guest that ticks is stopped asleep, and started again. */

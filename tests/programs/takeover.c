@@ -1,23 +1,16 @@
 /*
  * A guest has the console and reads nothing.  takeover: the ring of the host
  * is full before; takeover b: another program enters the kernel's monitor
- * meanwhile.  takeover w: a guest whose parent is gone isn't our child.
+ * meanwhile; takeover p: it says that the guest has the console.  takeover w: a
+ * guest whose parent is gone isn't our child.
  */
 #include <inc/lib.h>
 #include <inc/vmx.h>
+#include "pass.h"
 
 static uint8_t page[PGSIZE] __attribute__((aligned(PGSIZE))) = {
 	0xeb, 0xfe		/* jmp to itself */
 };
-
-static void
-pass(unsigned ms)
-{
-	unsigned begin = sys_time_msec();
-
-	while (sys_time_msec() - begin < ms)
-		sys_yield();
-}
 
 /* Nobody would wake one who waits for somebody else's child. */
 static void
@@ -59,7 +52,10 @@ umain(int argc, char **argv)
 		wait_for_an_orphan(guest);
 	if (argc > 1 && fork() == 0) {
 		pass(200);
-		asm volatile("int3");
+		if (argv[1][0] == 'b')
+			asm volatile("int3");
+		else
+			cprintf("TAKEOVER is attached\n");
 		exit();
 	}
 	if (argc == 1) {
