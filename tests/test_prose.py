@@ -34,10 +34,11 @@ class Prose:
 
     def __init__(self, chapter):
         self.topic, self.file = chapter.topic, chapter.file
-        self.quotes = []                # the texts of its [[quotes]]
+        self.names = []                 # its files, the texts of its [[quotes]]
         lines, fence = {}, None
         for part in chapter.parts:
             if not isinstance(part, noweb.Docs):
+                self.names += [] if " " in part.name else [part.name]
                 continue
             for number, pieces in part.numbered():
                 raw = "".join(p if isinstance(p, str) else "`q`" for p in pieces)
@@ -49,7 +50,7 @@ class Prose:
                     fence = opens[1]
                 elif not DIV.match(raw):
                     lines[number] = raw
-                    self.quotes += [p.text for p in pieces if isinstance(p, noweb.Quote)]
+                    self.names += [p.text for p in pieces if isinstance(p, noweb.Quote)]
         self.lines = [lines.get(n, "") for n in range(1, max(lines) + 1)]
 
     def find(self, pattern):
@@ -98,10 +99,10 @@ def has_dictionary():
 def test_spelling(chapters):
     own = OWN.read_text().split()
     assert own == sorted(set(own)), "tests/words.txt is not sorted, or has a word twice"
-    # A name of the code is known once it has been quoted: alt texts, notes and
-    # headings name it without quotes.
-    code = {word for prose in chapters for quote in prose.quotes
-            for word in re.findall(r"\w+", quote)}
+    # Alt texts, notes and headings name code without quotes: files, and what
+    # is quoted elsewhere.
+    code = {word for prose in chapters for name in prose.names
+            for word in re.findall(r"\w+", name)}
     known = code | set(own)
     found = [(prose.file, line, word) for prose in chapters for line, word in prose.words()]
     strange = unknown_to_hunspell({word for _, _, word in found} - known)
@@ -122,6 +123,23 @@ def test_bibliography(chapters, matter):
     faults = [f"{place} is no work of the bibliography"
               for key, place in cited.items() if key not in entries]
     assert not faults, "\n".join(faults)
+
+
+# --------------------------------------------------------------------- preface
+
+def test_preface_names_sections_that_are_there(matter):
+    """Each "Title" of the tables' cells stands behind its chapter's link."""
+    faults, named = [], 0
+    for line, row in matter["00-preface"].find(r"^\|.*\|$"):
+        topic = None
+        for link, title in re.findall(r'\(#ch:([\w-]+)\)|"([^"]*)"', row[0]):
+            topic = link or topic
+            if title:
+                named += 1
+                if f"## {title}" not in matter[topic].lines:
+                    faults.append(f"chapters/00-preface.nw:{line}: {topic} has no section {title}")
+    assert not faults, "\n".join(faults)
+    assert named > 30
 
 
 # -------------------------------------------------------------------- glossary
