@@ -20,7 +20,7 @@ import re
 import sys
 
 CHAPTER = re.compile(r"([0-9]{2}|[A-Z])-[a-z0-9]+(-[a-z0-9]+)*\.nw")
-OTHER_FILES = {"book.yaml"}
+OTHER_FILES = {"book.yaml", "lectures.yaml"}
 # A chunk whose name has no blanks is a file if it has a slash or a dot in
 # front, or is one of these.
 TOP_FILES = {"GNUmakefile", "Makefile", "README", "README.md", "LICENSE", "bochsrc"}
