@@ -24,6 +24,7 @@ clean: ## remove what was generated (not handouts: they hold students' work)
 #= UPTO=NN          the tree of the book's first NN chapters, tangle/upto-NN
 #= LINE=1           a tree whose compiler errors and gdb speak of the chapters
 #= LAB=N            the handout of lab N, tangle/labN
+#= EDITION=student  weave the book without its solutions and answers
 #= OUT=dir          a tree of your own
 #= DRAFT=1          let chunks be undefined or unused while a chapter grows
 #= FORCE=1          overwrite what was edited by hand in a tree

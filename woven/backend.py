@@ -1,13 +1,14 @@
-#!/usr/bin/env python3
 """The weave's back end: chapters in, Markdown and a table of the code out.
 
-usage: backend.py CHAPTERS INC OUT
-
 Writes OUT/NN-topic.md, one a chapter, in which an empty block stands for each
-chunk; OUT/book.lua, the chunks themselves with all their links, for the pandoc
-filter; OUT/sources, the Markdown files in reading order. The headers of INC
+chunk, and makes a table for each chapter of its chunks with all their links,
+for the pandoc filters (render.lua says what is in it). The headers of INC
 become a chapter of their own, an appendix, so that their names have a place to
-link to. Faults are printed as chapters/FILE.nw:LINE, and nothing is written.
+link to. Faults name chapters/FILE.nw:LINE, and nothing is written.
+
+The students' edition has no solutions and no answers: no `::: solution` and
+`::: answer`, and no chunk that has a stub `<<name (exercise N)>>`, nor what only
+that chunk uses; the stub takes its place wherever the name stands.
 
 noweb's own cross-reference filters (finduses, noidx) aren't in the pipe: they
 know words, not files, and link every `umain` to all fifty of them.
@@ -15,14 +16,15 @@ know words, not files, and link every `umain` to all fifty of them.
 
 import os
 import re
-import sys
 
 import book as noweb
+from highlight import tokens
 from names import Names, WORD
 
 FENCE = re.compile(r"^\s*(`{3,}|~{3,})(.*)$")
 DIV = re.compile(r"^\s*:{3,}\s*(\{.*\}|[\w.-]+)?\s*:*\s*$")
 NOTE = re.compile(r"\[\^[^\]\s]+\]")
+ANSWER = re.compile(r"\b(answer|solution)\b")
 ATTRIBUTES = re.compile(r"\s\{[^}]*\}\s*$")
 LANGUAGES = [(r"\.[ch]$", "c"), (r"\.S$", "gas"), (r"[Mm]akefile$|\.mk$", "makefile"),
              (r"\.lds?$|\.ld\.S$", "ld"), (r"\.sh$", "bash"), (r"\.py$", "python")]
@@ -63,8 +65,10 @@ def headers_chapter(inc, out):
 class Prose:
     """Turns a chapter's prose into Markdown, and finds what is open or wrong."""
 
-    def __init__(self, chapter, errors):
+    def __init__(self, chapter, errors, edition="full"):
         self.chapter, self.errors = chapter, errors
+        self.student = edition == "student"
+        self.hidden = None          # how many divs are open around an answer, inside one
         self.out = []
         self.fence = None           # the signs that opened a fenced block
         self.open = []              # lines of the fences and divs not yet closed
@@ -85,22 +89,16 @@ class Prose:
             if fence and fence[1].startswith(self.fence) and not fence[2].strip():
                 self.fence = None
                 self.open.pop()
-            self.out.append(raw)
+            self.put(raw)
             return
         if fence:
             self.fence = fence[1]
             self.open.append((number, "fenced block"))
-            self.out += ["", raw]
+            self.put("", raw)
             return
         div = DIV.match(raw)
         if div:
-            if div[1]:
-                self.open.append((number, f"::: {div[1]}"))
-            elif self.open:
-                self.open.pop()
-            else:
-                self.fault(number, "::: closes a div that isn't open")
-            self.out += ["", raw, ""]       # pandoc wants blank lines around
+            self.div(number, raw, div[1])
             return
         if raw.startswith("# "):
             self.title(number, raw)
@@ -110,7 +108,25 @@ class Prose:
                 self.noted.add(note)
             else:
                 self.notes.append((number, note))
-        self.out.append("".join(p if isinstance(p, str) else quoted(p) for p in pieces))
+        self.put("".join(p if isinstance(p, str) else quoted(p) for p in pieces))
+
+    def div(self, number, raw, what):
+        if not what and not self.open:
+            self.fault(number, "::: closes a div that isn't open")
+            return
+        if what:
+            if self.student and self.hidden is None and ANSWER.search(what):
+                self.hidden = len(self.open)
+            self.open.append((number, f"::: {what}"))
+        else:
+            self.open.pop()
+        self.put("", raw, "")               # pandoc wants blank lines around
+        if not what and self.hidden == len(self.open):
+            self.hidden = None
+
+    def put(self, *lines):
+        if self.hidden is None:
+            self.out += lines
 
     def title(self, number, raw):
         self.titles += 1
@@ -118,13 +134,13 @@ class Prose:
             self.fault(number, "a second # title: a chapter has one")
         if ATTRIBUTES.search(raw):
             self.fault(number, "a title takes no attributes: its id is ch:" + self.chapter.topic)
-        self.out.append(f"{raw} {{#ch:{self.chapter.topic}}}")
+        self.put(f"{raw} {{#ch:{self.chapter.topic}}}")
 
     def chunk(self, chunk):
         if self.fence:
             self.fault(chunk.line, f"<<{chunk.name}>>= inside the fenced block of "
                                    f"line {self.open[-1][0]}")
-        self.out += ["", f"~~~ {{#{chunk.id} .chunk}}", "~~~", ""]
+        self.put("", f"~~~ {{#{chunk.id} .chunk}}", "~~~", "")
 
     def text(self):
         for line, what in self.open:
@@ -159,61 +175,129 @@ def lua(value):
         value = value.replace("\\", "\\\\").replace('"', '\\"').replace("\r", "\\r")
         return '"' + value.replace("\n", "\\n") + '"'
     if isinstance(value, dict):
-        return "{" + ",".join(f"[{lua(k)}]={lua(v)}" for k, v in value.items()) + "}"
+        return "{" + ",".join(f"[{lua(k)}]={lua(v)}" for k, v in value.items()
+                              if v is not None) + "}"
     return "{" + ",".join(map(lua, value)) + "}"
 
 
-def table(book, names):
-    """Everything that the filter must know of the code, as one Lua table."""
-    def place(definition):
-        return {"chapter": definition.chunk.chapter.topic, "id": definition.id}
+class Slices:
+    """What the filters must know of the code, a table for each chapter."""
 
-    def numbers(chunks):
-        return [c.id for c in chunks]
+    def __init__(self, book, names):
+        self.book, self.names = book, names
 
-    chunks = {}
-    for chunk in book.chunks:
+    def place(self, chunk):
+        return {"topic": chunk.chapter.topic, "id": chunk.id, "number": chunk.number}
+
+    def places(self, chunks):
+        return [self.place(c) for c in chunks]
+
+    @staticmethod
+    def definition(d):
+        return {"topic": d.chunk.chapter.topic, "id": d.id}
+
+    def named(self, name):
+        """Where a chunk's name leads, or None."""
+        same = self.book.definitions.get(name)
+        if not same:
+            return None
+        return {**self.place(same[0]), **({"file": True} if self.book.is_file(name) else {})}
+
+    def lines(self, chunk, lang):
+        """The chunk's lines as tokens, as render.lua describes them."""
+        links, defined = self.names.links(chunk), {}
+        for d in self.names.in_chunk(chunk):
+            defined.setdefault(d.line, {})[d.word] = d.id
+        for i, line in enumerate(tokens(chunk.lines, lang)):
+            out, own = [], defined.get(i, {})
+            for token in line:
+                if isinstance(token, noweb.Ref):
+                    out.append({"ref": token.name, "to": self.named(token.name)})
+                    continue
+                kind, text, member = token
+                if text in own and kind not in ("st", "co", "ch"):
+                    out.append({1: kind or "", 2: text, "def": own.pop(text)})
+                    continue
+                to = None
+                if kind in ("", "dt", "kw"):
+                    found = links.get("." + text if member else text)
+                    to = found and self.definition(found)
+                elif kind == "im":
+                    to = self.named(text.strip('<>"'))
+                if to:
+                    out.append({1: kind, 2: text, "to": to})
+                elif kind:
+                    out.append({1: kind, 2: text})
+                elif out and isinstance(out[-1], str):
+                    out[-1] += text
+                else:
+                    out.append(text)
+            yield out
+
+    def chunk(self, chunk):
+        book, names = self.book, self.names
         same = book.definitions[chunk.name]
         at = same.index(chunk)
         files = book.files(chunk.name)
-        chunks[chunk.id] = {
-            "name": chunk.name, "number": chunk.number, "chapter": chunk.chapter.topic,
-            "file": book.is_file(chunk.base), "files": files,
-            "lang": language(files), "exercise": chunk.is_exercise,
-            "first": same[0].id, "continued": at > 0,
-            "previous": same[at - 1].id if at else False,
-            "next": same[at + 1].id if at + 1 < len(same) else False,
-            "rest": numbers(same[1:]), "used": numbers(book.uses.get(chunk.base, [])),
-            # lines of {text, reference, text, …}
-            "lines": [[p if isinstance(p, str) else {"ref": p.name} for p in l]
-                      for l in chunk.lines],
-            "links": {w: place(d) for w, d in names.links(chunk).items()},
-            "defines": [{"word": d.word, "line": d.line + 1, "id": d.id, "member": d.member,
-                         "uses": numbers(d.uses)} for d in names.in_chunk(chunk)],
+        lang = language(files)
+        found = {
+            "id": chunk.id, "name": chunk.name, "number": chunk.number,
+            "topic": chunk.chapter.topic, "lang": lang, "file": book.is_file(chunk.base),
+            "files": files, "within": names.within(chunk), "exercise": chunk.is_exercise,
+            "continued": at > 0, "rest": [] if at else self.places(same[1:]),
+            "used": self.places(book.uses.get(chunk.base, [])),
+            "lines": list(self.lines(chunk, lang)),
+            "defines": [{"word": d.word, "id": d.id, "member": d.member,
+                         "uses": self.places(d.uses)} for d in names.in_chunk(chunk)],
         }
-    prose = {}
-    for chapter in book.chapters:
-        find, found = names.prose_links(chapter), {}
+        if at:
+            found["previous"] = self.place(same[at - 1])
+            # What parts a continued chunk from its first part isn't shown.
+            while found["lines"] and not found["lines"][0]:
+                del found["lines"][0]
+        if at + 1 < len(same):
+            found["next"] = self.place(same[at + 1])
+        return found
+
+    def chapter(self, chapter):
+        book = self.book
+        chunks = {c.id: self.chunk(c) for c in chapter.chunks()}
+        find, words, mentioned, shown = self.names.prose_links(chapter), {}, {}, {}
         for part in chapter.parts:
-            if isinstance(part, noweb.Docs):
-                for quote in (p for l in part.lines for p in l if isinstance(p, noweb.Quote)):
-                    for _, word in WORD.findall(quote.text):
-                        definition = find(word)
-                        if definition:
-                            found[word] = place(definition)
-        prose[chapter.topic] = found
+            if not isinstance(part, noweb.Docs):
+                continue
+            for quote in (p for l in part.lines for p in l if isinstance(p, noweb.Quote)):
+                mentioned[quote.name or quote.text] = True
+                for _, word in WORD.findall(quote.text):
+                    definition = find(word)
+                    if definition:
+                        words[word] = self.definition(definition)
+            # A line that is only [[<<name>>]] shows the chunk, on a slide.
+            for line in part.lines:
+                if len(line) == 1 and isinstance(line[0], noweb.Quote) and line[0].name:
+                    same = book.definitions.get(line[0].name)
+                    if same:
+                        shown[line[0].name] = {**self.chunk(same[0]), "parts": [
+                            self.chunk(c) for c in same]} if len(same) > 1 else self.chunk(same[0])
+        return {"topic": chapter.topic, "number": chapter.number, "kind": chapter.kind,
+                "chunks": chunks, "words": words, "shown": shown,
+                "names": {n: self.named(n) for n in mentioned if self.named(n)}}
+
+
+def code_table(book, names, slices):
+    """All of the code for the generators of pages, as JSON can hold it."""
     return {
-        "chapters": [{"topic": c.topic, "number": c.number, "source": c.path, "file": c.file,
-                      "chunks": numbers(c.chunks())} for c in book.chapters],
-        "chunks": chunks,
-        "names": {n: {"definitions": numbers(d), "uses": numbers(book.uses.get(n, []))}
-                  for n, d in book.definitions.items()},
-        "used": {n: True for n in book.uses},
-        "words": prose,
+        "chapters": [{"topic": c.topic, "number": c.number, "kind": c.kind, "source": c.path,
+                      "file": c.file, "chunks": [k.id for k in c.chunks()]} for c in book.chapters],
+        "chunks": {i: c for s in slices.values() for i, c in s["chunks"].items()},
+        "names": {n: {"definitions": [c.id for c in d], "file": book.is_file(n),
+                      "uses": [c.id for c in book.uses.get(n, [])]}
+                  for n, d in book.definitions.items() if n not in book.solved},
     }
 
 
-def main(folder, inc, out):
+def weave(folder, inc, out, edition="full"):
+    """Read the book; write OUT/NN-topic.md and OUT/code.json; return chapters and slices."""
     os.makedirs(out, exist_ok=True)
     paths = noweb.chapter_files(folder)
     headers = headers_chapter(inc, out)
@@ -221,9 +305,12 @@ def main(folder, inc, out):
         paths.append(headers)
         paths.sort(key=os.path.basename)
     book = noweb.read(paths)
-    errors, pages = [], {}
+    known = {*book.definitions, *book.uses}
+    if edition == "student":
+        book.leave_out_solutions()
+    errors, texts = [], {}
     for chapter in book.chapters:
-        prose = Prose(chapter, errors)
+        prose = Prose(chapter, errors, edition)
         for part in chapter.parts:
             if isinstance(part, noweb.Chunk):
                 prose.chunk(part)
@@ -231,24 +318,17 @@ def main(folder, inc, out):
                 prose.docs(part)
                 for line, pieces in part.numbered():
                     for p in pieces:
-                        if isinstance(p, noweb.Quote) and p.name and \
-                           p.name not in book.definitions and p.name not in book.uses:
+                        if isinstance(p, noweb.Quote) and p.name and p.name not in known:
                             prose.fault(line, f"no chunk is named <<{p.name}>>")
-        pages[chapter.topic] = prose.text()
+        texts[chapter.topic] = prose.text()
     if errors:
-        return noweb.report(errors)
-    for topic, text in pages.items():
+        raise noweb.BookError("\n".join(errors))
+    for name in os.listdir(out):                # of chapters that are gone
+        if name.endswith(".md") and name[:-3] not in texts:
+            os.remove(os.path.join(out, name))
+    for topic, text in texts.items():
         with open(os.path.join(out, topic + ".md"), "w") as file:
             file.write(text)
-    with open(os.path.join(out, "book.lua"), "w") as file:
-        file.write("return " + lua(table(book, Names(book))) + "\n")
-    with open(os.path.join(out, "sources"), "w") as file:
-        file.write("".join(os.path.join(out, t + ".md") + "\n" for t in pages))
-    return 0
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main(*sys.argv[1:]))
-    except noweb.BookError as error:
-        sys.exit(noweb.report(str(error).split("\n")))
+    names = Names(book)
+    slices = Slices(book, names)
+    return book, names, {c.topic: slices.chapter(c) for c in book.chapters}

@@ -86,6 +86,10 @@ class Chapter:
         self.topic = os.path.basename(path)[:-3]       # 05-physical-memory
         mark = self.topic.split("-")[0]
         self.number = str(int(mark)) if mark.isdigit() else mark
+        if self.number == "0":                          # the preface has none
+            self.number = ""
+        self.kind = "preface" if not self.number else \
+            "chapter" if self.number.isdigit() else "appendix"
         self.parts = []                                 # Docs and Chunk
 
     def chunks(self):
@@ -101,15 +105,49 @@ class Book:
         ids = {}
         for chapter in chapters:
             for i, chunk in enumerate(chapter.chunks(), 1):
-                chunk.number = f"{chapter.number}.{i}"
+                chunk.number = f"{chapter.number}.{i}".lstrip(".")
         for chunk in self.chunks:
             slug = re.sub(r"[^a-z0-9]+", "-", chunk.name.lower()).strip("-")
             ids[slug] = ids.get(slug, 0) + 1
-            chunk.id = f"chunk-{slug}" + (f"_{ids[slug]}" if ids[slug] > 1 else "")
+            chunk.id = f"c-{slug}" + (f"_{ids[slug]}" if ids[slug] > 1 else "")
+        self.solved = {}            # in the students' edition: a solution's name -> its stub's
+        self._index()
+
+    def _index(self):
+        self.definitions, self.uses, self._files = {}, {}, {}
+        for chunk in self.chunks:
             self.definitions.setdefault(chunk.name, []).append(chunk)
             for name in dict.fromkeys(chunk.refs()):
                 self.uses.setdefault(name, []).append(chunk)
-        self._files = {}
+
+    def leave_out_solutions(self):
+        """Make it the students' edition: a stub stands for its solution.
+
+        A solution goes, with all chunks that only it uses; numbers and anchors of
+        the others stay what they are in the full edition.
+        """
+        for chunk in self.chunks:
+            if chunk.is_exercise:
+                number = int(re.sub(r"\D", "", chunk.name[len(chunk.base):]) or 0)
+                best = self.solved.get(chunk.base)
+                if not best or number < best[0]:
+                    self.solved[chunk.base] = (number, chunk.name)
+        self.solved = {base: name for base, (_, name) in self.solved.items()}
+        gone = set(self.solved)
+        while True:
+            more = {n for n, users in self.uses.items() if n not in gone and n in self.definitions
+                    and all(u.name in gone for u in users)}
+            if not more:
+                break
+            gone |= more
+        for chapter in self.chapters:
+            chapter.parts = [p for p in chapter.parts
+                             if not (isinstance(p, Chunk) and p.name in gone)]
+        self.chunks = [c for c in self.chunks if c.name not in gone]
+        self._index()
+        for base, name in self.solved.items():
+            self.definitions[base] = self.definitions[name]
+        self.gone = gone
 
     def is_file(self, name):
         """A chunk that nobody uses and whose name has no blank is a file."""

@@ -18,6 +18,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 FONT = "system-ui, 'DejaVu Sans', Helvetica, Arial, sans-serif"
 WIDTH, HEIGHT, TOP, GAP = 700, 34, 16, 16       # of a row, in pixels
@@ -149,31 +150,45 @@ def make(source, target):
         file.write(svg)
 
 
-def main(folder, out):
+def make_all(folder, out):
+    """Make the figures that are older than their source; return the faults."""
     os.makedirs(out, exist_ok=True)
-    failed, made = False, {}
+    faults, made, todo = [], {}, []
     this = os.path.getmtime(__file__)
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
         stem, kind = os.path.splitext(name)
         if kind not in (".dot", ".json", ".svg"):
             continue
         source, target = os.path.join(folder, name), os.path.join(out, stem + ".svg")
+        if stem in made:
+            faults.append(f"figures/{name}: figures/{made[stem]} makes the same figure")
+            continue
+        made[stem] = name
+        if not os.path.exists(target) or \
+           os.path.getmtime(target) < max(os.path.getmtime(source), this):
+            todo.append((name, source, target))
+
+    def one(job):
+        name, source, target = job
         try:
-            if stem in made:
-                raise FigureError(f"figures/{made[stem]} makes the same figure")
-            made[stem] = name
-            if not os.path.exists(target) or \
-               os.path.getmtime(target) < max(os.path.getmtime(source), this):
-                make(source, target)
+            make(source, target)
         except FigureError as error:
-            print(f"weave: figures/{name}: {error}", file=sys.stderr)
-            failed = True
             if os.path.exists(target):
                 os.remove(target)
+            return f"figures/{name}: {error}"
+    with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+        faults += filter(None, pool.map(one, todo))
     for name in os.listdir(out):
         if name.endswith(".svg") and name[:-4] not in made:
             os.remove(os.path.join(out, name))
-    return 1 if failed else 0
+    return faults
+
+
+def main(folder, out):
+    faults = make_all(folder, out)
+    for fault in faults:
+        print(f"weave: {fault}", file=sys.stderr)
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

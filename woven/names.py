@@ -22,8 +22,9 @@ SEES = {"kern": ("kern", "inc", "lib", "vmm"), "vmm": ("vmm", "kern", "inc", "li
 
 
 class Definition:
-    def __init__(self, word, chunk, line, file, kind, private):
+    def __init__(self, word, chunk, line, file, kind, private, start, end):
         self.word = word
+        self.start, self.end = start, end       # rows of the file
         self.chunk = chunk          # where it stands in the book
         self.line = line            # index into chunk.lines
         self.file = file            # where it stands in the tree
@@ -37,7 +38,10 @@ class Names:
     def __init__(self, book):
         self.book = book
         self.words = {}             # word -> [Definition]
-        for definition in _definitions(book):
+        self.rows = {n: expand(book, n) for n in book.file_names()}     # of each file
+        self.spans = {}             # file -> [(first row, last row, function or struct)]
+        sources = {n: rows for n, rows in self.rows.items() if n.endswith((".c", ".h", ".S"))}
+        for definition in _definitions(book, sources, self.spans):
             same = self.words.setdefault(definition.word, [])
             if not any(d.chunk is definition.chunk for d in same):
                 same.append(definition)
@@ -47,10 +51,30 @@ class Names:
                 key = (chunk.chapter, d.word)
                 taken[key] = taken.get(key, 0) + 1
                 n = taken[key]
-                d.id = f"def-{d.word}" + (f"_{n}" if n > 1 else "")
+                d.id = f"d-{d.word}" + (f"_{n}" if n > 1 else "")
+        self._links = {}
         for chunk in book.chunks:
             for d in set(self.links(chunk).values()):
                 d.uses.append(chunk)
+        self._within = self._places()
+
+    def within(self, chunk):
+        """The functions and structs inside of which a chunk lands."""
+        return list(self._within.get(chunk, {}))
+
+    def _places(self):
+        found = {}
+        for name, rows in self.rows.items():
+            spans = self.spans.get(name, [])
+            before = None
+            for i, row in enumerate(rows):
+                chunk = row.chunk
+                if chunk is not before:
+                    for start, end, what in spans:
+                        if start < i <= end and rows[start].chunk is not chunk:
+                            found.setdefault(chunk, {})[what] = True
+                before = chunk
+        return found
 
     def in_chunk(self, chunk):
         if not hasattr(self, "_by_chunk"):
@@ -64,6 +88,11 @@ class Names:
 
     def links(self, chunk):
         """What the words of a chunk mean: {word or .member: Definition}."""
+        if chunk not in self._links:
+            self._links[chunk] = self._find_links(chunk)
+        return self._links[chunk]
+
+    def _find_links(self, chunk):
         files = self.book.files(chunk.name)
         own = {d.word for d in self.in_chunk(chunk)}
         code = NOT_CODE.sub(" ", "".join(
@@ -112,42 +141,68 @@ def _nearest(choice, files):
     return choice[0] if len({d.file for d in choice}) == 1 else None
 
 
+class Row:
+    """A line of a file, and where it stands in the book."""
+
+    def __init__(self, text, chunk, index, whole=True):
+        self.text = text
+        self.chunk, self.index = chunk, index   # index into chunk.lines
+        self.whole = whole          # the chunk's whole line, but for the indentation
+
+
 def expand(book, name, stack=()):
-    """The lines of a file: (text, chunk, line index). Unknown chunks are empty."""
+    """The rows of a file, as notangle writes them. Unknown chunks are empty."""
     if name in stack:
         chunk = book.definitions[name][0]
         raise BookError(f"{chunk.chapter.file}:{chunk.line}: <<{name}>> uses itself: "
                         + " → ".join((*stack[stack.index(name):], name)))
-    lines = []
+    rows = []
     for chunk in book.definitions.get(name, []):
         for i, line in enumerate(chunk.lines):
-            for piece in line or [""]:
-                if isinstance(piece, Ref):
-                    lines += expand(book, piece.name, (*stack, name))
-                else:
-                    lines.append((piece, chunk, i))
-    return lines
+            start = len(rows)
+            rows.append(Row("", chunk, i))
+            for piece in line:
+                if isinstance(piece, str):
+                    rows[-1].text += piece
+                    continue
+                before = rows[-1].text
+                column = len(before.expandtabs(8))
+                blank = "\t" * (column // 8) + " " * (column % 8)
+                found = [Row(blank + r.text if r.text else "", r.chunk, r.index, r.whole)
+                         for r in expand(book, piece.name, (*stack, name))]
+                rows[-1].whole = False
+                if found and not before.strip():
+                    rows[-1:] = found
+                elif found:
+                    rows[-1].text += found[0].text.lstrip()
+                    rows += found[1:]
+            if any(isinstance(p, Ref) for p in line) and \
+               any(isinstance(p, str) and p.strip() for p in line):
+                rows[start].whole = rows[-1].whole = False
+    return rows
 
 
-def _definitions(book):
-    sources = {n: expand(book, n) for n in book.file_names()
-               if n.endswith((".c", ".h", ".S"))}
+def _definitions(book, sources, spans):
+    """Each definition of the sources; `spans` gets what holds lines of a file."""
     with tempfile.TemporaryDirectory() as folder:
-        for name, lines in sources.items():
+        for name, rows in sources.items():
             path = os.path.join(folder, name)
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "w") as file:
-                file.write("".join(text + "\n" for text, _, _ in lines))
-        tags = _ctags(folder, [n for n in sources if not n.endswith(".S")])
-    for name, lines in sources.items():
+                file.write("".join(row.text + "\n" for row in rows))
+        tags = _ctags(folder, [n for n in sources if n.endswith((".c", ".h"))])
+    for name, rows in sources.items():
         if name.endswith(".S"):
-            for i, (text, _, _) in enumerate(lines):
-                label = LABEL.match(text)
+            for i, row in enumerate(rows):
+                label = LABEL.match(row.text)
                 if label:
                     word = next(filter(None, label.groups()))
-                    tags.append((name, i, word, "label", False))
-    for name, line, word, kind, private in tags:
-        _, chunk, i = sources[name][line]
+                    tags.append((name, i, i, word, "label", False))
+    for name, start, end, word, kind, private in tags:
+        rows = sources[name]
+        if kind in ("function", "struct", "union") and end > start:
+            spans.setdefault(name, []).append(
+                (start, end, word if kind == "function" else f"{kind} {word}"))
         if kind == "member" and "_" not in word:
             continue                # `name`, `next`: too common to mean one thing
         if kind == "macro" and re.search(r"_H_?$", word):
@@ -155,7 +210,8 @@ def _definitions(book):
         if kind == "typedef" and word.startswith("__"):
             continue
         private = private and not name.endswith(".h") or name.startswith("user/")
-        yield Definition(word, chunk, i, name, kind, private)
+        yield Definition(word, rows[start].chunk, rows[start].index, name, kind, private,
+                         start, end)
 
 
 def _ctags(folder, files):
@@ -163,7 +219,7 @@ def _ctags(folder, files):
         return []
     try:
         run = subprocess.run(
-            ["ctags", "-x", r"--_xformat=%F|%n|%N|%K|%f", "--languages=C",
+            ["ctags", "-x", r"--_xformat=%F|%n|%e|%N|%K|%f", "--fields=+e", "--languages=C",
              "--langmap=C:.c.h", "--kinds-C=defgmstuv", "-L", "-"],
             cwd=folder, input="\n".join(files), capture_output=True, text=True, check=True)
     except FileNotFoundError:
@@ -171,8 +227,8 @@ def _ctags(folder, files):
     except subprocess.CalledProcessError as error:
         raise BookError(f"ctags: {error.stderr.strip()}") from None
     tags = []
-    for row in run.stdout.splitlines():
-        name, line, word, kind, scope = row.split("|")
+    for tag in run.stdout.splitlines():
+        name, line, end, word, kind, scope = tag.split("|")
         if not word.startswith("__anon"):
-            tags.append((name, int(line) - 1, word, kind, scope == "file"))
+            tags.append((name, int(line) - 1, int(end or line) - 1, word, kind, scope == "file"))
     return tags

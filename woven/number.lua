@@ -87,7 +87,7 @@ local function inside(block)
     Span = function(s)
       if s.identifier:match('^bib:') then
         label(s.identifier, '[' .. items .. ']')
-      elseif s.identifier ~= '' then label(s.identifier, P.utils.stringify(s.content)) end
+      elseif s.identifier ~= '' and not s.identifier:match('^exercise%-') then label(s.identifier, P.utils.stringify(s.content)) end
     end,
   }
 end

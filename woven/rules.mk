@@ -1,15 +1,19 @@
 ## Pages out of the chapters
 
-generated += woven/html woven/build woven/.html.*
+generated += woven/html woven/html-student woven/build woven/.html.*
+
+edition = $(if $(EDITION),-e '$(EDITION)')
+student = $(if $(filter student,$(EDITION)),-student)
+weave = $(PYTHON) woven/weave $(if $(DRAFT),-d) $(edition)
 
 html: ## weave all chapters into woven/html, one page a chapter
 	@tangle/deps --need tangle weave
-	@woven/weave $(if $(DRAFT),-d) . woven
-	@echo "woven/html/index.html: $$(ls woven/html/*.html | wc -l) pages"
+	@$(weave) html . woven
+	@echo "woven/html$(student)/index.html: $$(ls woven/html$(student)/*.html | wc -l) pages"
 
 read: html ## weave, then open the book in a browser
-	@case $$(uname) in Darwin) open woven/html/index.html ;; \
-	*) xdg-open woven/html/index.html ;; esac
+	@case $$(uname) in Darwin) open woven/html$(student)/index.html ;; \
+	*) xdg-open woven/html$(student)/index.html ;; esac
 
 stats: ## chunk sizes and prose a chapter (V=1: name chunks; CHECK=1: fail)
 	@tangle/deps --need tangle

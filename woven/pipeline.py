@@ -1,0 +1,258 @@
+"""From the chapters to rendered chapters, with a memory.
+
+    work = Pipeline(book folder, out folder, edition, draft)
+    work.read()                  figures, chapters, numbers; raises BookError on any fault
+    work.render("html", "html.lua", "html")      -> {topic: path of the rendered chapter}
+
+What is made stands in OUT/build (the students' edition: OUT/build/student), each
+thing beside a .key, the digest of all it was made of: what has the same key isn't
+made again.
+
+After read() a generator of pages finds here
+    work.meta        book.yaml
+    work.topics      the chapters in reading order: "05-physical-memory"
+    work.book, work.names        the code (book.py, names.py)
+    work.slices[topic]           the chapter's chunks, as render.lua describes them
+    work.code        all chunks and chunk names (backend.code_table)
+    work.facts[topic]            titles, sections, figures, … as number.lua describes them
+    work.labels[id]  {"topic", "id", "text", "title"} of all that can be referred to
+    work.manual[key] a row of manual-sections.tsv
+    work.figures     {"boxes.svg": width in pixels}; the files stand in work.figure_folder
+    work.build       where to put intermediate files
+    work.cached(target, parts, make)
+"""
+
+import hashlib
+import json
+import math
+import os
+import re
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import yaml
+
+import backend
+import figures
+from book import BookError
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+# Signs that stand for something in the text of a book on systems stay plain:
+# dollars, carets, tildes, at signs.
+MARKDOWN = ("markdown-tex_math_dollars-raw_tex-superscript-subscript-strikeout-citations"
+            "-example_lists-raw_html")
+MANUAL = ("key", "title", "volume", "june2016", "june2026", "basis")
+
+
+def slurp(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def read_manual(path):
+    """manual-sections.tsv as {key: {column: text}}."""
+    found = {}
+    with open(path) as file:
+        for line in file:
+            fields = line.rstrip("\n").split("\t")
+            if len(fields) >= 5 and fields[0] != "key" and not line.startswith("#"):
+                found[fields[0]] = dict(zip(MANUAL, fields + [""]))
+    return found
+
+
+def section_text(row):
+    """"Title: SDM vol. 3 §24.6.2 (June 2016), §27.6.2 (June 2026)": a number means
+    nothing without its edition, and one that nobody has looked up says so."""
+    def number(text):
+        return ("§" if text[:1].isdigit() else "") + text
+    editions = []
+    if row["june2016"] != "?":
+        unread = "; not looked up" if "unread" in row["basis"] else ""
+        editions.append(f"{number(row['june2016'])} (June 2016{unread})")
+    if row["june2026"] == "-":
+        editions.append("gone by June 2026")
+    elif row["june2026"] != "?":
+        derived = "; number derived" if "rule" in row["basis"] else ""
+        editions.append(f"{number(row['june2026'])} (June 2026{derived})")
+    return f"{row['title']}: {row['volume']}" + (" " + ", ".join(editions) if editions else "")
+
+
+def width_of(svg):
+    """How wide a figure is drawn, in pixels."""
+    found = re.search(rb'<svg[^>]*?\swidth="([\d.]+)(\w*)"', svg)
+    if not found:
+        return 600
+    return math.ceil(float(found[1]) * (4 / 3 if found[2] == b"pt" else 1))
+
+
+class Pipeline:
+    def __init__(self, folder, out, edition="full", draft=False):
+        self.folder, self.out, self.edition, self.draft = folder, out, edition, draft
+        self.student = edition == "student"
+        self.build = os.path.join(out, "build", *(["student"] if self.student else []))
+        self.figure_folder = os.path.join(out, "build", "figures")
+        self.faults = []
+        os.makedirs(self.build, exist_ok=True)
+
+    # -------------------------------------------------------------- helpers
+
+    def path(self, topic, kind):
+        return os.path.join(self.build, f"{topic}.{kind}")
+
+    def cached(self, target, parts, make):
+        """Call make() unless `target` was made of the same parts (bytes or str)."""
+        digest = hashlib.sha256()
+        for part in parts:
+            digest.update(part if isinstance(part, bytes) else str(part).encode())
+            digest.update(b"\0")
+        key, mark = digest.hexdigest(), target + ".key"
+        if os.path.exists(mark) and os.path.exists(target):
+            with open(mark) as file:
+                if file.read() == key:
+                    return False
+            os.remove(mark)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        make()
+        with open(mark, "w") as file:
+            file.write(key)
+        return True
+
+    def each_chapter(self, work):
+        """Do work(topic) for all chapters, as many at a time as there are processors."""
+        with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+            return dict(zip(self.topics, pool.map(work, self.topics)))
+
+    def pandoc(self, topic, *arguments):
+        run = subprocess.run(["pandoc", "--fail-if-warnings", "--preserve-tabs", "--wrap=none",
+                              *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if run.returncode or run.stderr:
+            raise BookError(f"chapters/{topic}.nw:1: pandoc: {run.stderr.strip()}")
+
+    def fault(self, topic, needle, what):
+        """The filters see no line numbers: what is at fault is looked up in the source."""
+        chapter = next(c for c in self.book.chapters if c.topic == topic)
+        with open(chapter.path) as file:
+            lines = [n for n, line in enumerate(file, 1) if needle in line]
+        for line in lines or [1]:
+            fault = f"{chapter.file}:{line}: {what}"
+            if fault not in self.faults:
+                self.faults.append(fault)
+
+    # -------------------------------------------------------------- reading
+
+    def read(self):
+        with open(os.path.join(self.folder, "chapters", "book.yaml")) as file:
+            self.meta = yaml.safe_load(file)
+        self.manual = read_manual(os.path.join(HERE, "manual-sections.tsv"))
+        self.faults = figures.make_all(os.path.join(self.folder, "figures"), self.figure_folder)
+        try:
+            self.book, self.names, self.slices = backend.weave(
+                os.path.join(self.folder, "chapters"), os.path.join(self.folder, "inc"),
+                self.build, self.edition)
+        except BookError as error:
+            self.faults += str(error).split("\n")
+        if self.faults:
+            raise BookError("\n".join(self.faults))
+        self.chapters = {c.topic: c for c in self.book.chapters}
+        self.topics = list(self.chapters)
+        self.code = backend.code_table(self.book, self.names, self.slices)
+        self.figures = {n: width_of(slurp(os.path.join(self.figure_folder, n)))
+                        for n in sorted(os.listdir(self.figure_folder)) if n.endswith(".svg")}
+        self.facts = self.each_chapter(self._number)
+        self._find_labels()
+        for topic in self.topics:
+            self._check(topic)
+        if self.faults and not self.draft:
+            raise BookError("\n".join(self.faults))
+
+    def _number(self, topic):
+        source, ast, facts = (self.path(topic, k) for k in ("md", "json", "facts.json"))
+        chapter = self.chapters[topic]
+        lua = os.path.join(HERE, "number.lua")
+        self.cached(ast, [slurp(source), slurp(lua), MARKDOWN, chapter.number], lambda: self.pandoc(
+            topic, "--from", MARKDOWN, "--to", "json", "--lua-filter", lua,
+            "--metadata", f"weave-topic={topic}", "--metadata", f"weave-number={chapter.number}",
+            "--metadata", f"weave-facts={facts}", "--output", ast, source))
+        with open(facts) as file:
+            return json.load(file)
+
+    def _find_labels(self):
+        """What an id means: a label, or None when several chapters have it."""
+        self.labels, self.own = {}, {}
+        for topic in self.topics:
+            own = self.own[topic] = {}
+            for label in self.facts[topic]["labels"]:
+                key, needle = label["id"], label["needle"]
+                if key in own or key in self.slices[topic]["chunks"]:
+                    self.fault(topic, needle, f"the id {key} is given twice")
+                    continue
+                own[key] = {"topic": topic, "id": key, "text": label["text"]}
+                if "title" in label:
+                    own[key]["title"] = label["title"]
+                if key not in self.labels:
+                    self.labels[key] = own[key]
+                elif re.match(r"[a-z]+:", key):
+                    other = self.labels[key]["topic"]
+                    self.fault(topic, needle, f"the id {key} is given in chapters/{other}.nw too")
+                else:
+                    self.labels[key] = None
+
+    def _check(self, topic):
+        facts = self.facts[topic]
+        for key in dict.fromkeys(facts["refs"]):
+            if not (self.own[topic].get(key) or self.labels.get(key)):
+                self.fault(topic, f"(#{key})", f"several chapters have the id {key}"
+                           if key in self.labels else f"nothing in the book has the id {key}")
+        for image in facts["images"]:
+            name = re.fullmatch(r"figures/([^/]+\.svg)", image["src"])
+            if not image["alt"]:
+                self.fault(topic, image["src"], 'a figure needs alt="…"')
+            if not name:
+                self.fault(topic, image["src"], f"a figure is figures/NAME.svg, not {image['src']}")
+            elif name[1] not in self.figures:
+                self.fault(topic, image["src"], "no source of this figure: "
+                           f"figures/{name[1][:-4]}.dot, .json or .svg")
+        for box in facts["manual"]:
+            keys = re.findall(r"[^\s,]+", box["keys"])
+            if not keys:
+                self.fault(topic, ".manual", 'a manual box needs sec="key"')
+            for key in keys:
+                if key not in self.manual:
+                    self.fault(topic, key, f'manual section "{key}" is not in '
+                                           "woven/manual-sections.tsv")
+
+    # -------------------------------------------------------------- rendering
+
+    def _data(self, topic):
+        """All that render.lua reads of a chapter: its slice, and what it refers to."""
+        facts = self.facts[topic]
+        labels = {k: self.own[topic].get(k) or self.labels.get(k) for k in facts["refs"]}
+        keys = {k for box in facts["manual"] for k in re.findall(r"[^\s,]+", box["keys"])}
+        images = {i["src"].split("/")[-1] for i in facts["images"]}
+        return "return " + backend.lua({
+            **self.slices[topic], "student": self.student, "labels": labels,
+            "manual": {k: section_text(self.manual[k]) for k in sorted(keys) if k in self.manual},
+            "figures": {n: self.figures[n] for n in sorted(images) if n in self.figures}}) + "\n"
+
+    def render(self, format, module, to, *options):
+        """Render each chapter with render.lua and `module`; {topic: path}."""
+        filters = [os.path.join(HERE, "render.lua"), os.path.join(HERE, module)]
+        sources = [slurp(path) for path in filters]
+        suffix = {"latex": "tex"}.get(to, to)
+
+        def work(topic):
+            target = os.path.join(self.build, format, f"{topic}.{suffix}")
+            data, ast = self._data(topic), self.path(topic, "json")
+
+            def make():
+                with open(self.path(topic, f"{format}.lua"), "w") as file:
+                    file.write(data)
+                self.pandoc(
+                    topic, "--from", "json", "--to", to, "--no-highlight", "--section-divs",
+                    "--lua-filter", filters[0],
+                    "--metadata", f"weave-data={self.path(topic, f'{format}.lua')}",
+                    "--metadata", f"weave-format={format}", "--metadata", f"weave-module={filters[1]}",
+                    *options, "--output", target, ast)
+            self.cached(target, [data, slurp(ast), to, *options, *sources], make)
+            return target
+        return self.each_chapter(work)
