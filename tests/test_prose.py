@@ -35,6 +35,7 @@ class Prose:
     def __init__(self, chapter):
         self.topic, self.file = chapter.topic, chapter.file
         self.names = []                 # its files, the texts of its [[quotes]]
+        self.text = ""                  # all of it with the quotes
         lines, fence = {}, None
         for part in chapter.parts:
             if not isinstance(part, noweb.Docs):
@@ -50,6 +51,7 @@ class Prose:
                     fence = opens[1]
                 elif not DIV.match(raw):
                     lines[number] = raw
+                    self.text += "".join(p if isinstance(p, str) else p.text for p in pieces) + "\n"
                     self.names += [p.text for p in pieces if isinstance(p, noweb.Quote)]
         self.lines = [lines.get(n, "") for n in range(1, max(lines) + 1)]
 
@@ -143,3 +145,42 @@ def test_preface_names_sections_that_are_there(matter):
 
 
 # -------------------------------------------------------------------- glossary
+
+def forms(term):
+    """Patterns one of which a chapter has that introduces the term.
+
+    "page-fault upcall", "tangle" (tangling), "runnable, running" (any of
+    these), "local APIC", "extended page tables (EPT)" (either).
+    """
+    outer, inner = re.fullmatch(r"(.*?)(?: \(([^)]*)\))?", term).groups()
+    names = re.split(r", | and ", outer) + ([inner] if inner and inner[-1].isupper() else [])
+    for name in names:
+        stems = [re.escape(re.sub("(ing|[es])$", "", word)) for word in re.split("[ -]", name)]
+        yield r"(?i)(?<!\w)" + r"\w*[\s-]+".join(stems)
+
+
+def test_glossary(matter):
+    lines = matter["D-glossary"].lines
+    faults, terms = [], {}
+    for number, line in enumerate(lines, 1):
+        entry = re.match(r"\[(.*)\]\{#gl:[\w-]+\}$", line)
+        if not entry:
+            continue
+        term, definition = entry[1], lines[number]
+        place = f"chapters/D-glossary.nw:{number}: {term}"
+        terms[term] = place
+        chapters = re.findall(r"\]\(#ch:([\w-]+)\)", definition)
+        if not definition.startswith(":   ") or not chapters:
+            faults.append(f"{place}: no definition, or no chapter in it")
+        faults += [f"{place}: isn't in {topic}" for topic in chapters
+                   if not any(re.search(form, matter[topic].text.replace("*", ""))
+                              for form in forms(term))]
+    assert not faults, "\n".join(faults)
+    assert len(terms) > 200
+
+    def order(term):
+        return re.sub("[^a-z0-9 ]", "", term.lower().replace("-", " ")).strip()
+
+    wrong = [place for (term, place), before in zip(list(terms.items())[1:], terms)
+             if order(term) < order(before)]
+    assert not wrong, "not in the alphabet's order:\n" + "\n".join(wrong)
