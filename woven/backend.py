@@ -255,6 +255,7 @@ class Slices:
             # What parts a continued chunk from its first part isn't shown.
             while found["lines"] and not found["lines"][0]:
                 del found["lines"][0]
+                found["skipped"] = found.get("skipped", 0) + 1
         if at + 1 < len(same):
             found["next"] = self.place(same[at + 1])
         return found

@@ -192,16 +192,19 @@ end
 function M.manual_box(b)
   local heads = {}
   for i, s in ipairs(b.sections) do
-    heads[i] = W.format == 'html' and ('<a href="concordance.html#m-%s">%s</a>'):format(esc(s.key), text(s.text)) or text(s.text)
+    heads[i] = ('<a href="%s">%s</a>'):format(esc(url(s.to)), text(s.text))
   end
   return { raw(('<div class="box manual" id="%s" role="note"><p class="box-head"><span class="box-kind">Manual</span> %s</p>'):format(
     b.id, table.concat(heads, '; '))), P.Div(b.content), raw('</div>') }
 end
 
 function M.answer(a)
-  local head = a.number and ('<details class="answer" id="answer-%s"><summary>Answer to exercise %s</summary>'):format(a.number, a.number)
-    or '<details class="answer"><summary>Answer</summary>'
-  return { raw(head), P.Div(a.content), raw('</details>') }
+  if not a.number then
+    return { raw('<details class="answer"><summary>Answer</summary>'), P.Div(a.content), raw('</details>') }
+  end
+  local id = ('answer-%s-%s'):format(W.number, a.number)
+  return { raw(('<details class="answer" id="%s"><summary>Answer to exercise %s</summary>'):format(id, a.number)),
+    P.Div(a.content), raw(('<p class="more"><a href="F-answers%s#%s">All answers</a></p></details>'):format(EXT, id)) }
 end
 
 function M.solution(content)

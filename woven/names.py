@@ -28,6 +28,7 @@ class Definition:
         self.chunk = chunk          # where it stands in the book
         self.line = line            # index into chunk.lines
         self.file = file            # where it stands in the tree
+        self.kind = kind            # function, struct, macro, … (label in assembly)
         self.member = kind == "member"
         self.private = private      # unseen outside its file
         self.id = None

@@ -5,9 +5,9 @@
 --   a Header has attributes.number ("5.2"; none in a front chapter),
 --   an Image with an id has attributes.number ("5.1"),
 --   a Table in ::: {#tbl:…} likewise,
---   each exercise begins with an empty Span #exercise-N,
---   a Div .answer has attributes.number (that of its exercise),
---   a Div .manual has an id (manual-N).
+--   each exercise begins with an empty Span #exercise-5-N,
+--   a Div .answer has attributes.number (that of its exercise, N),
+--   a Div .manual has an id (manual-5-N).
 -- Slides (Div .slide, with Div .notes in them) stay, without numbers.
 -- Metadata: weave-topic, weave-number ("5", "A", "" for a front chapter),
 -- weave-facts: the file to which the facts go, as JSON, for the driver:
@@ -19,7 +19,7 @@
 --   refs                ids that links name
 --   manual              {id, keys, section} of each manual box
 --   exercises           how many
---   notes, terms        HTML of each glossary entry: {id, term, html}
+--   terms               of each glossary entry: {id, term, html}
 
 local P = pandoc
 local topic, chapter                    -- "05-physical-memory", "5"
@@ -135,8 +135,9 @@ function scan(blocks)
         if exercise then
           exercise = exercise + 1
           answers(item, exercise)
-          label('exercise-' .. exercise, 'exercise ' .. exercise)
-          local mark = P.Span({}, P.Attr('exercise-' .. exercise))
+          local id = ('exercise-%s-%d'):format(chapter, exercise)
+          label(id, ('exercise %d of chapter %s'):format(exercise, chapter))
+          local mark = P.Span({}, P.Attr(id))
           if item[1] and item[1].content and item[1].t ~= 'Div' then item[1].content:insert(1, mark)
           else item:insert(1, P.Plain { mark }) end
           items = 0
@@ -164,7 +165,8 @@ function scan(blocks)
     elseif b.t == 'Div' then
       if exercise and exercise > 0 then answers({ b }, exercise) end
       if b.classes:includes('manual') then
-        b.identifier = 'manual-' .. (#facts.manual + 1)
+        b.identifier = ('manual-%s-%d'):format(chapter, #facts.manual + 1)
+        label(b.identifier, here)
         facts.manual[#facts.manual+1] = { id = b.identifier, keys = b.attributes.sec or '', section = here }
       elseif b.identifier:match('^tbl:') then
         tables = tables + 1

@@ -1,6 +1,25 @@
-"""The pages in HTML: chapters, contents, indexes."""
+"""The pages in HTML: chapters, what is generated around them, and data for scripts.
+
+Beside the pages (NN-topic.html, file-kern-page-c.html, …) stand two kinds of data,
+scripts so that they load from file:// too; a page loads them when it first needs
+them:
+
+search-data.js  one call, bookSearch([row, …]); a row is [kind, title, where, url, text]
+    kind   "section"  title "5.4 Reading the map", where "5 Physical memory", text: its prose
+           "chunk"    title its name, where "5.12, kern/page.c in page_init", text ""
+           "name"     an identifier: title "page_init", where "function, kern/page.c", text ""
+           "file"     title "kern/page.c", where "file", text ""
+           "manual"   title "VMXON", where both editions' numbers as in the boxes, text: the key
+           "term"     of the glossary, where "glossary", text: its explanation
+    url    "05-physical-memory.html#reading-the-map"
+
+defs/NN-topic.js  one call, bookDefs("NN-topic", {"d-page_init": [where, code], …}),
+    what the links to #d-… of that chapter mean; where: "5.12, kern/page.c" as HTML,
+    code: the lines of the definition as highlighted HTML, without links and ids
+"""
 
 import html
+import json
 import os
 import re
 import shutil
@@ -8,38 +27,71 @@ import string
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-esc = html.escape
+ANSWERS = "F-answers"
+COMMENT_LINES, SIGNATURE_LINES, BODY_LINES = 10, 4, 16      # of a definition, as shown
+
+
+def esc(text):
+    return html.escape(text, quote=False)
 
 
 def text_of(markup):
-    return html.unescape(re.sub(r"<[^>]*>", "", markup))
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", "", markup))).strip()
+
+
+def file_page(name):
+    return "file-" + re.sub(r"[/.]", "-", name) + ".html"
+
+
+def name_html(name):
+    return re.sub(r"\[\[(.*?\]*)\]\]", r"<code>\1</code>", esc(name))
+
+
+def bare(name):
+    return re.sub(r"\[\[(.*?\]*)\]\]", r"\1", name)
+
+
+def code_html(line, linked=True):
+    """A line of tokens (render.lua says what they are) for a page that is no chapter."""
+    out = []
+    for token in line:
+        if isinstance(token, str):
+            out.append(esc(token))
+            continue
+        if "ref" in token:
+            out.append(f"⟨{name_html(token['ref'])}⟩")
+            continue
+        kind, text = token[1], esc(token[2])
+        to = token.get("to")
+        if linked and "def" in token:
+            text = f'<a href="{token["def"]}">{text}</a>'
+        elif linked and to:
+            text = f'<a href="{to["topic"]}.html#{to["id"]}">{text}</a>'
+        out.append(f'<i class="{kind}">{text}</i>' if kind else text)
+    return "".join(out)
 
 
 class Page:
-    def __init__(self, file, title, body, topic=None, number=""):
+    def __init__(self, file, title, body, number="", listed=True):
         self.file, self.title, self.body = file, title, body    # title: HTML
-        self.topic, self.number = topic, number
+        self.number, self.listed = number, listed
 
 
 class Pages:
-    """Everything that a page links to, and the pages."""
+    """All pages of the book, from a Pipeline that was read and rendered."""
 
-    def __init__(self, work):
-        self.work, self.facts = work, work.facts
+    def __init__(self, work, ext=".html"):
+        self.work, self.facts, self.ext = work, work.facts, ext
         self.chunks, self.names = work.code["chunks"], work.code["names"]
         self.title = esc(work.meta["title"])
 
     # ---------------------------------------------------------- links
 
-    def place(self, chunk_id):
-        c = self.chunks[chunk_id]
-        return f'<a href="{c["topic"]}.html#{c["id"]}">{c["number"]}</a>'
+    def link(self, place, text=None):
+        return f'<a href="{place["topic"]}{self.ext}#{place["id"]}">{text or place["number"]}</a>'
 
     def places(self, ids):
-        return ", ".join(map(self.place, ids))
-
-    def name(self, name):
-        return re.sub(r"\[\[(.*?\]*)\]\]", r"<code>\1</code>", esc(name, quote=False))
+        return ", ".join(self.link(self.chunks[i]) for i in ids)
 
     # ---------------------------------------------------------- contents
 
@@ -48,43 +100,44 @@ class Pages:
         def order(mark):
             mark = str(mark)
             return int(mark) if mark.isdigit() else 1000 + ord(mark[0]) if mark else 0
-        parts = [(None, [])] + [(p["title"], []) for p in self.work.meta.get("parts", [])]
-        for topic, chapter in self.work.chapters.items():
-            n, home = order(chapter.number), 0
-            for i, part in enumerate(self.work.meta.get("parts", []), 1):
+        given = self.work.meta.get("parts") or []
+        parts = [(None, [])] + [(p["title"], []) for p in given]
+        for topic in self.topics:
+            n, home = order(self.numbers[topic]), 0
+            for i, part in enumerate(given, 1):
                 if order(part["first"]) <= n <= order(part["last"]):
                     home = i
             parts[home][1].append(topic)
         return [p for p in parts if p[1]]
 
     def contents(self, here=None, level="p"):
+        def item(file, number, title):
+            mark = f'<span class="number">{number}</span> ' if number else ""
+            current = ' aria-current="page"' if file == here else ""
+            return f'<li><a href="{file}"{current}>{mark}{title}</a>'
         out = []
         for title, topics in self.parts():
             if title:
                 out.append(f'<{level} class="part">{esc(title)}</{level}>')
             out.append('<ul class="chapters">')
             for topic in topics:
-                facts, number = self.facts[topic], self.work.chapters[topic].number
-                current = ' aria-current="page"' if here == topic + ".html" else ""
-                out.append(f'<li><a href="{topic}.html"{current}><span class="number">{number}</span> '
-                           f'{facts["html"]}</a>')
-                if current and facts["sections"]:
+                sections = self.facts[topic]["sections"] if topic in self.facts else []
+                out.append(item(topic + self.ext, self.numbers[topic], self.titles[topic]))
+                if topic + self.ext == here and sections:
                     out.append("<ul>")
-                    out += [f'<li><a href="#{esc(s["id"])}"><span class="number">{s["number"]}</span> '
-                            f'{s["html"]}</a></li>' for s in facts["sections"]]
+                    out += [item("#" + s["id"], s["number"], s["html"]) + "</li>" for s in sections]
                     out.append("</ul>")
                 out[-1] += "</li>"
             out.append("</ul>")
         out.append('<ul class="chapters extra">')
-        for page in self.extra:
-            current = ' aria-current="page"' if here == page.file else ""
-            out.append(f'<li><a href="{page.file}"{current}>{page.title}</a></li>')
+        out += [item(p.file, "", p.title) + "</li>" for p in self.extra if p.listed]
         out.append("</ul>")
         return "\n".join(out)
 
-    # ---------------------------------------------------------- generated pages
+    # ---------------------------------------------------------- indexes
 
-    def sorted_names(self, names):
+    @staticmethod
+    def sorted_names(names):
         return sorted(names, key=lambda n: (n.lower(), n))
 
     def chunk_page(self):
@@ -93,29 +146,31 @@ class Pages:
             entry = self.names[name]
             places = self.places(entry["definitions"])
             if entry["file"]:
-                files.append(f"<li><code>{esc(name)}</code> {places}</li>")
+                code = f"<code>{esc(name)}</code>"
+                if self.ext == ".html":
+                    code = f'<a href="{file_page(name)}">{code}</a>'
+                files.append(f"<li>{code} {places}</li>")
             else:
                 used = f"; used in {self.places(entry['uses'])}" if entry["uses"] else ""
-                chunks.append(f"<li>⟨{self.name(name)}⟩ {places}{used}</li>")
+                chunks.append(f"<li>⟨{name_html(name)}⟩ {places}{used}</li>")
         return ("<h1>Files and chunks</h1>\n<p>A number leads to a chunk: chapter, then its place "
-                'in the chapter.</p>\n<section id="files"><h2>Files of the tree</h2>\n<ul class="index">\n'
+                'in the chapter. A file\'s name leads to the file as it is tangled.</p>\n'
+                '<section id="files"><h2>Files of the tree</h2>\n<ul class="index">\n'
                 + "\n".join(files) + '\n</ul></section>\n<section id="chunks"><h2>Chunks</h2>\n'
                 '<ul class="index">\n' + "\n".join(chunks) + "\n</ul></section>")
 
-    def identifiers(self):
-        """{letter or "other": {word: [(chunk, definition)]}}"""
+    def identifier_pages(self):
+        """(letter, body) for each letter with which an identifier begins."""
         found = {}
         for chunk in self.chunks.values():
             for d in chunk["defines"]:
                 letter = d["word"][0].lower() if d["word"][0].isalpha() else "other"
                 found.setdefault(letter, {}).setdefault(d["word"], []).append((chunk, d))
-        return {k: found[k] for k in sorted(found, key=lambda k: (k == "other", k))}
-
-    def identifier_pages(self):
-        found = self.identifiers()
+        found = {k: found[k] for k in sorted(found, key=lambda k: (k == "other", k))}
         for here, words in found.items():
             letters = " ".join(
-                f'<a href="identifiers-{k}.html"{" aria-current=page" if k == here else ""}>{k}</a>'
+                f'<a href="identifiers-{k}{self.ext}"'
+                f'{" aria-current=" + chr(34) + "page" + chr(34) if k == here else ""}>{k}</a>'
                 for k in found)
             rows = []
             for word in self.sorted_names(words):
@@ -123,61 +178,214 @@ class Pages:
                 for chunk, d in words[word]:
                     where = f' in <code>{esc(chunk["files"][0])}</code>' \
                         if len(words[word]) > 1 and chunk["files"] else ""
-                    uses = ": " + ", ".join(f'<a href="{u["topic"]}.html#{u["id"]}">{u["number"]}</a>'
-                                            for u in d["uses"]) if d["uses"] else ""
-                    places.append(f'<a href="{chunk["topic"]}.html#{d["id"]}"><strong>{chunk["number"]}'
-                                  f"</strong></a>{where}{uses}")
+                    uses = ": " + ", ".join(map(self.link, d["uses"])) if d["uses"] else ""
+                    places.append(self.link({**chunk, "id": d["id"]}, f"<b>{chunk['number']}</b>")
+                                  + where + uses)
                 rows.append(f'<li id="i-{word}"><code>{word}</code> {"; ".join(places)}</li>')
-            yield here, (f"<h1>Identifiers: {here}</h1>\n<nav class=\"letters\" aria-label=\"Letters\">"
+            yield here, (f'<h1>Identifiers: {here}</h1>\n<nav class="letters" aria-label="Letters">'
                          f"{letters}</nav>\n<p>The first number leads to the definition, the others to "
                          'the chunks that use it.</p>\n<ul class="index">\n' + "\n".join(rows) + "\n</ul>")
 
     def figure_page(self):
-        rows = [f'<li><a href="{topic}.html#{f["id"]}">{f["number"]}</a> {f["html"]}</li>'
+        rows = [f'<li><a href="{topic}{self.ext}#{f["id"]}">{f["number"]}</a> {f["html"]}</li>'
                 for topic in self.work.topics for f in self.facts[topic]["figures"]]
         return '<h1>Figures</h1>\n<ul class="index">\n' + "\n".join(rows) + "\n</ul>"
 
-    def concordance_page(self):
-        return "<h1>Manual</h1>" + "".join(f'<p id="m-{k}">{k}</p>' for k in self.work.manual)
+    # ---------------------------------------------------------- answers
+
+    def answers(self, bodies):
+        """All answers on one page, out of the rendered chapters; "" if there are none."""
+        out = []
+        for topic, body in bodies.items():
+            found = re.findall(r'<details class="answer" id="answer-(\w+)-(\d+)">\s*<summary>.*?'
+                               r'</summary>(.*?)<p class="more">.*?</details>', body, re.S)
+            if not found:
+                continue
+            out.append(f'<section><h2><a href="{topic}{self.ext}">{self.numbers[topic]} '
+                       f"{self.titles[topic]}</a></h2>")
+            for chapter, n, text in found:
+                text = re.sub(r'href="#', f'href="{topic}{self.ext}#', text)
+                text = re.sub(r' id="[^"]*"', "", text)
+                out.append(f'<section id="answer-{chapter}-{n}"><h3><a href="{topic}{self.ext}'
+                           f'#exercise-{chapter}-{n}">Exercise {chapter}.{n}</a></h3>{text}</section>')
+            out.append("</section>")
+        if not out:
+            return ""
+        return ('<h1><span class="chapter">Appendix F</span> Answers</h1>\n<p>A heading leads to '
+                "the exercise that it answers.</p>\n" + "\n".join(out))
+
+    # ---------------------------------------------------------- files
+
+    def chunk_line(self, row):
+        """The tokens of a file's row, and what stands before them on the row."""
+        lines, skipped = self.chunks[row.chunk.id]["lines"], \
+            self.chunks[row.chunk.id].get("skipped", 0)
+        at = row.index - skipped
+        if not row.whole or not 0 <= at < len(lines):
+            return row.text, []
+        plain = "".join(p for p in row.chunk.lines[row.index] if isinstance(p, str))
+        return row.text[:len(row.text) - len(plain)] if plain else "", lines[at]
+
+    def file_page(self, name, rows):
+        out, before, seen, n = [], None, set(), 0
+        for row in rows:
+            n += 1
+            if row.chunk is not before:
+                if before:
+                    out[-1] += "</code></pre></div>"
+                chunk, before = row.chunk, row.chunk
+                anchor = "" if chunk.id in seen else f' id="{chunk.id}"'
+                seen.add(chunk.id)
+                title = html.escape(bare(chunk.name))
+                out.append(f'<div{anchor}><a href="{chunk.chapter.topic}.html#{chunk.id}" '
+                           f'title="{title}"><b>{chunk.number}</b> {name_html(chunk.name)}</a>'
+                           f'<pre class="code" style="counter-set: line {n - 1}"><code>')
+            indent, tokens = self.chunk_line(row)
+            line = esc(indent) + code_html(tokens)
+            line = line.replace('href="d-', f'href="{row.chunk.chapter.topic}.html#d-').rstrip()
+            out.append(f'{out.pop()}<span id="L{n}">{line}</span>\n')
+        if before:
+            out[-1] += "</code></pre></div>"
+        roots = self.places(self.names[name]["definitions"])
+        return (f"<h1><code>{esc(name)}</code></h1>\n<p>The file as it is tangled, {n} "
+                f"line{'s' * (n != 1)}. What stands beside a line leads to the chunk that the line "
+                f"comes from. The file begins in {roots}; all files are in the "
+                '<a href="chunks.html#files">list of files</a>.</p>\n'
+                '<div class="file" tabindex="0" role="group" aria-label="The file">\n'
+                + "\n".join(out) + "\n</div>")
+
+    # ---------------------------------------------------------- data for scripts
+
+    def definition(self, d):
+        """The lines that define an identifier, with the comment above them."""
+        rows = self.work.names.rows[d.file]
+        texts = [row.text for row in rows]
+        first, last = d.start, d.end
+        if d.kind == "function":
+            if first and re.match(r"[A-Za-z_][\w *]*$", texts[first - 1]):
+                first -= 1
+            last = d.start
+            while last + 1 < len(texts) and not texts[last + 1].startswith("{") and \
+                    not texts[last].endswith(("{", ";")) and last < d.start + SIGNATURE_LINES:
+                last += 1
+        elif d.kind == "macro":
+            last = d.start
+            while texts[last].endswith("\\") and last + 1 < len(texts):
+                last += 1
+        last = min(last, first + BODY_LINES)
+        if first and texts[first - 1].rstrip().endswith("*/"):
+            above = first - 1
+            while above > 0 and "/*" not in texts[above] and first - above <= COMMENT_LINES:
+                above -= 1
+            if texts[above].lstrip().startswith("/*"):
+                first = above
+        indent = os.path.commonprefix([re.match(r"\s*", t)[0] for t in texts[first:last + 1] if t])
+        out = []
+        for row in rows[first:last + 1]:
+            before, tokens = self.chunk_line(row)
+            line = esc(before) + code_html(tokens, linked=False)
+            out.append(line[len(indent):] if line.startswith(indent) else line)
+        if last < d.end and d.kind not in ("function", "macro"):
+            out.append("…")
+        return "\n".join(out)
+
+    def definition_data(self):
+        """{topic: script}"""
+        found = {}
+        for same in self.work.names.words.values():
+            for d in same:
+                where = f"{d.chunk.number}, <code>{esc(d.file)}</code>"
+                found.setdefault(d.chunk.chapter.topic, {})[d.id] = [where, self.definition(d)]
+        return {topic: f"bookDefs({json.dumps(topic)}, {dump(defs)});\n"
+                for topic, defs in found.items()}
+
+    def search_data(self, bodies):
+        rows = []
+        for topic, body in bodies.items():
+            number = self.numbers[topic]
+            where = f"{number} {text_of(self.titles[topic])}".strip()
+            body = re.sub(r'<figure class="chunk".*?</figure>|<p class="more">.*?</p>', " ", body,
+                          flags=re.S)
+            for anchor, markup in re.findall(
+                    r'<section id="([^"]*)" class="level\d"[^>]*>\s*(.*?)(?=<section |\Z)', body, re.S):
+                heading = re.match(r"<h\d>(.*?)</h\d>", markup, re.S)
+                title = text_of(re.sub(r'<span class="chapter">.*?</span>', "", heading[1])) \
+                    if heading else where
+                text = text_of(re.sub(r"</(?:p|li|td|th|summary|h\d)>", " ",
+                                      markup[heading.end() if heading else 0:]))
+                rows.append(["section", title, where, f"{topic}{self.ext}#{anchor}", text])
+        for name, entry in self.names.items():
+            c = self.chunks[entry["definitions"][0]]
+            where = ", ".join(c["files"][:2]) + (f" in {c['within'][0]}" if c["within"] else "")
+            if entry["file"]:
+                rows.append(["file", name, "file", file_page(name), ""])
+            else:
+                rows.append(["chunk", bare(name), f"{c['number']}, {where}",
+                             f"{c['topic']}{self.ext}#{c['id']}", ""])
+        for word, same in self.work.names.words.items():
+            rows += [["name", word, f"{d.kind}, {d.file}",
+                      f"{d.chunk.chapter.topic}{self.ext}#{d.id}", ""] for d in same]
+        from pipeline import CONCORDANCE, section_text
+        for key, row in self.work.manual.items():
+            title, _, numbers = section_text(row).partition(": " + row["volume"])
+            rows.append(["manual", title, (row["volume"] + numbers).strip(),
+                         f"{CONCORDANCE}{self.ext}#m:{key}", key])
+        for topic in self.work.topics:
+            rows += [["term", t["term"], "glossary", f"{topic}{self.ext}#{t['id']}",
+                      text_of(t["html"])] for t in self.facts[topic]["terms"]]
+        return "bookSearch([\n" + ",\n".join(map(dump, rows)) + "\n]);\n"
 
     # ---------------------------------------------------------- all of them
 
     def make(self, rendered):
-        letters = list(self.identifier_pages())
-        self.extra = [Page("chunks.html", "Files and chunks", self.chunk_page()),
-                      Page("figures.html", "Figures", self.figure_page()),
-                      Page("concordance.html", "Manual", self.concordance_page())]
+        """The pages in reading order, and the scripts as {file: text}."""
+        work, meta = self.work, self.work.meta
+        self.topics = list(work.topics)
+        self.numbers = {t: c.number for t, c in work.chapters.items()}
+        self.titles = {t: f["html"] for t, f in self.facts.items()}
+        bodies = {}
+        for topic, path in rendered.items():
+            with open(path) as file:
+                bodies[topic] = file.read()
+        answers = self.answers(bodies)
+        if answers:
+            self.topics.append(ANSWERS)
+            self.numbers[ANSWERS], self.titles[ANSWERS] = "F", "Answers"
+        letters = [Page(f"identifiers-{letter}{self.ext}", f"Identifiers: {letter}", body, listed=False)
+                   for letter, body in self.identifier_pages()]
         if letters:
-            self.extra.append(Page(f"identifiers-{letters[0][0]}.html", "Identifiers", letters[0][1]))
-        meta = self.work.meta
-        pages = [Page("index.html", "Contents", "")]
+            letters[0].title, letters[0].listed = "Identifiers", True
+        self.extra = [Page("figures" + self.ext, "Figures", self.figure_page()),
+                      Page("chunks" + self.ext, "Files and chunks", self.chunk_page()), *letters]
+        pages = [Page("index" + self.ext, "Contents", "")]
         for _, topics in self.parts():
-            for topic in topics:
-                with open(rendered[topic]) as file:
-                    pages.append(Page(topic + ".html", self.facts[topic]["html"], file.read(), topic,
-                                      self.work.chapters[topic].number))
+            pages += [Page(t + self.ext, self.titles[t], bodies.get(t, answers), self.numbers[t])
+                      for t in topics]
         pages += self.extra
-        pages += [Page(f"identifiers-{k}.html", f"Identifiers: {k}", body) for k, body in letters[1:]]
         pages[0].body = (
             f"<h1>{self.title}</h1>"
             + (f'<p class="subtitle">{esc(meta["subtitle"])}</p>' if meta.get("subtitle") else "")
+            + ('<p class="edition">Students’ edition</p>' if work.student else "")
             + f'<nav class="book" aria-label="Chapters">{self.contents(level="h2")}</nav>'
             + (f'<p class="rights">{esc(meta["rights"])}</p>' if meta.get("rights") else ""))
-        return pages
+        self.files = [Page(file_page(name), f"<code>{esc(name)}</code>", self.file_page(name, rows),
+                           listed=False) for name, rows in work.names.rows.items()]
+        scripts = {f"defs/{topic}.js": text for topic, text in self.definition_data().items()}
+        scripts["search-data.js"] = self.search_data(bodies)
+        return pages, scripts
 
-    def html(self, page, before, after):
+    def html(self, page, before=None, after=None):
         def neighbour(p, rel, left, right):
             if not p:
                 return ""
-            number = p.number + " " if p.number else ""
-            return f'<a rel="{rel}" href="{p.file}">{left}{number}{p.title}{right}</a>'
+            return f'<a rel="{rel}" href="{p.file}">{left}{p.number} {p.title}{right}</a>'
         first = page.file == "index.html"
-        number = page.number + " " if page.number else ""
         with open(os.path.join(HERE, "page.html")) as file:
             template = string.Template(file.read())
         return template.substitute(
             lang=self.work.meta.get("lang", "en"), book=self.title, body=page.body,
-            title=self.title if first else f"{number}{esc(text_of(page.title))} – {self.title}",
+            title=self.title if first else
+            f"{page.number} {esc(text_of(page.title))} – {self.title}".strip(),
             jump="" if first else ' <a class="to-contents" href="#contents">Contents</a>',
             pages='<nav class="pages" aria-label="Previous and next page">'
                   + neighbour(before, "prev", "← ", "") + " " + neighbour(after, "next", "", " →")
@@ -187,17 +395,27 @@ class Pages:
                      + self.contents(page.file) + "\n</nav>")
 
 
+def dump(value):
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
+
+
 def write(work):
+    """Make OUT/html, or OUT/html-student."""
     rendered = work.render("html", "html.lua", "html")
     out = os.path.join(work.out, "html-student" if work.student else "html")
     stage = tempfile.mkdtemp(prefix=".html.", dir=work.out)
     try:
         os.chmod(stage, 0o755)
         pages = Pages(work)
-        made = pages.make(rendered)
-        for before, page, after in zip([None] + made, made, made[1:] + [None]):
-            with open(os.path.join(stage, page.file), "w") as file:
-                file.write(pages.html(page, before, after))
+        made, scripts = pages.make(rendered)
+        texts = {page.file: pages.html(page, before, after)
+                 for before, page, after in zip([None] + made, made, made[1:] + [None])}
+        texts.update((page.file, pages.html(page)) for page in pages.files)
+        for name, text in {**texts, **scripts}.items():
+            path = os.path.join(stage, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w") as file:
+                file.write(text)
         shutil.copytree(work.figure_folder, os.path.join(stage, "figures"))
         for name in ("book.css", "book.js"):
             shutil.copy(os.path.join(HERE, name), stage)

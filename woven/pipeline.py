@@ -34,13 +34,15 @@ import yaml
 
 import backend
 import figures
-from book import BookError
+from book import BookError, Chapter
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Signs that stand for something in the text of a book on systems stay plain:
 # dollars, carets, tildes, at signs.
 MARKDOWN = ("markdown-tex_math_dollars-raw_tex-superscript-subscript-strikeout-citations"
             "-example_lists-raw_html")
+CONCORDANCE = "C-manual-sections"
+KEY = re.compile(r"[^\s,]+")               # of manual-sections.tsv, in a box's sec="…"
 MANUAL = ("key", "title", "volume", "june2016", "june2026", "basis")
 
 
@@ -75,6 +77,42 @@ def section_text(row):
         derived = "; number derived" if "rule" in row["basis"] else ""
         editions.append(f"{number(row['june2026'])} (June 2026{derived})")
     return f"{row['title']}: {row['volume']}" + (" " + ", ".join(editions) if editions else "")
+
+
+def concordance(manual, facts):
+    """The manual's sections as a chapter in Markdown."""
+    cited = {}
+    for topic, found in facts.items():
+        for box in found["manual"]:
+            for key in KEY.findall(box["keys"]):
+                cited.setdefault(key, []).append(box["id"])
+
+    def number(text):
+        return {"?": "", "-": "gone"}.get(text, text)
+
+    def order(row):
+        return [[int(n) if n.isdigit() else 10 ** 6, n] for n in row["june2016"].split(".")]
+
+    out = ["# The manual by edition {#ch:" + CONCORDANCE + "}", "",
+           "The sections of Intel's manual that the boxes of this book cite, with their numbers in "
+           "two editions. Where a number is missing, nobody has looked it up. A number in *italics* "
+           "is the old one with the chapter's new number, or one that is well known, and wasn't "
+           "looked up in that edition. In the last column stand the sections of this book that "
+           "cite it.", ""]
+    for volume in sorted({row["volume"] for row in manual.values()}):
+        rows = sorted((r for r in manual.values() if r["volume"] == volume), key=order)
+        out += [f"## {volume}", "", "| Section | June 2016 | June 2026 | In this book |",
+                "| --------------------------------- | -------- | -------- | --------------- |"]
+        for row in rows:
+            old, new = number(row["june2016"]), number(row["june2026"])
+            if old and "unread" in row["basis"]:
+                old = f"*{old}*"
+            if new[:1].isdigit() and "rule" in row["basis"]:
+                new = f"*{new}*"
+            links = ", ".join(f"[](#{box})" for box in cited.get(row["key"], []))
+            out.append(f"| []{{#m:{row['key']}}}{row['title']} | {old} | {new} | {links} |")
+        out.append("")
+    return "\n".join(out) + "\n"
 
 
 def width_of(svg):
@@ -159,6 +197,7 @@ class Pipeline:
         self.figures = {n: width_of(slurp(os.path.join(self.figure_folder, n)))
                         for n in sorted(os.listdir(self.figure_folder)) if n.endswith(".svg")}
         self.facts = self.each_chapter(self._number)
+        self._add_concordance()
         self._find_labels()
         for topic in self.topics:
             self._check(topic)
@@ -175,6 +214,21 @@ class Pipeline:
             "--metadata", f"weave-facts={facts}", "--output", ast, source))
         with open(facts) as file:
             return json.load(file)
+
+    def _add_concordance(self):
+        """An appendix that nobody writes: the manual's sections, and who cites them."""
+        if CONCORDANCE in self.chapters:
+            return
+        path = self.path(CONCORDANCE, "md")
+        with open(path, "w") as file:
+            file.write(concordance(self.manual, self.facts))
+        chapter = Chapter(path)
+        self.book.chapters = sorted([*self.book.chapters, chapter], key=lambda c: c.topic)
+        self.chapters = {c.topic: c for c in self.book.chapters}
+        self.topics = list(self.chapters)
+        self.slices[CONCORDANCE] = {"topic": CONCORDANCE, "number": chapter.number, "chunks": {},
+                                    "kind": chapter.kind, "words": {}, "shown": {}, "names": {}}
+        self.facts[CONCORDANCE] = self._number(CONCORDANCE)
 
     def _find_labels(self):
         """What an id means: a label, or None when several chapters have it."""
@@ -213,7 +267,7 @@ class Pipeline:
                 self.fault(topic, image["src"], "no source of this figure: "
                            f"figures/{name[1][:-4]}.dot, .json or .svg")
         for box in facts["manual"]:
-            keys = re.findall(r"[^\s,]+", box["keys"])
+            keys = KEY.findall(box["keys"])
             if not keys:
                 self.fault(topic, ".manual", 'a manual box needs sec="key"')
             for key in keys:
@@ -227,7 +281,7 @@ class Pipeline:
         """All that render.lua reads of a chapter: its slice, and what it refers to."""
         facts = self.facts[topic]
         labels = {k: self.own[topic].get(k) or self.labels.get(k) for k in facts["refs"]}
-        keys = {k for box in facts["manual"] for k in re.findall(r"[^\s,]+", box["keys"])}
+        keys = {k for box in facts["manual"] for k in KEY.findall(box["keys"])}
         images = {i["src"].split("/")[-1] for i in facts["images"]}
         return "return " + backend.lua({
             **self.slices[topic], "student": self.student, "labels": labels,

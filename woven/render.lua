@@ -26,7 +26,8 @@
 --                                         ("upto-05" or nil), t.lines: {prompt, typed} or {text}
 --   figure(f)                -> Blocks    f.id, f.number (nil: no caption's number), f.file
 --                                         ("boxes.svg"), f.alt, f.caption (Inlines)
---   manual_box(b)            -> Blocks    b.id, b.sections: list of {key, text}, b.content
+--   manual_box(b)            -> Blocks    b.id, b.sections: list of {key, text, to}, b.content;
+--                                         to: its row in the concordance, a place
 --   answer(a)                -> Blocks    a.number (or nil), a.content
 --   solution(content)        -> Blocks
 --   table(t, id, number, caption) -> Blocks   id and number may be nil
@@ -144,7 +145,8 @@ local function div(el)
   if c:includes('manual') then
     local sections = {}
     for key in (el.attributes.sec or ''):gmatch('[^%s,]+') do
-      sections[#sections+1] = { key = key, text = D.manual[key] or key }
+      sections[#sections+1] = { key = key, text = D.manual[key] or key,
+        to = { topic = 'C-manual-sections', id = 'm:' .. key } }
     end
     return F.manual_box { id = el.identifier, sections = sections, content = el.content }
   elseif c:includes('answer') then
@@ -213,7 +215,7 @@ local rules = {
     return F.header(h, n)
   end,
   Span = function(s)
-    local n = s.identifier:match('^exercise%-(%d+)$')
+    local n = s.identifier:match('^exercise%-%w+%-(%d+)$')
     if n then return F.exercise(s, n) end
   end,
   Div = div,
