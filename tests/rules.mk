@@ -20,4 +20,13 @@ bench: tangle ## count what JOS costs, in instructions, and time the tangle
 	tangle/compare.sh
 	$(if $(wildcard tests/bench.py),$(PYTHON) tests/bench.py)
 
-.PHONY: check check-fast bench
+## Teach with it
+
+demo-NN: ## run the demo of lecture NN, step by step
+	@echo "make $@: put the number of a lecture for NN, as in make demo-03" >&2; exit 2
+
+demo-%:
+	@tangle/deps --need tangle build qemu bochs demo
+	@$(PYTHON) tests/demo.py $*
+
+.PHONY: check check-fast bench demo-NN

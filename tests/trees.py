@@ -1,4 +1,5 @@
 """Tangle and build trees of the book, each once in a test run."""
+import fcntl
 import functools
 import os
 import pathlib
@@ -8,12 +9,16 @@ import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAMS = ROOT / "tests/programs"
-CHAPTERS = sorted(p.name for p in (ROOT / "chapters").glob("[0-9][0-9]-*.nw"))
+CHAPTERS = sorted(p.name for p in (ROOT / "chapters").glob("[0-9][0-9]-*.nw")
+                  if not p.name.startswith("00-"))      # the preface has no code
 NUMBERS = [name[:2] for name in CHAPTERS]
 # Tests run in several workers, each of which has trees of its own: an emulator
-# writes to the disk images of its tree.
+# writes to the disk images of its tree. A tree is built once, by the worker that
+# wants it first, and the others copy it.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER")
+RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID")
 TREES = ROOT / "tangle" / (f".stage.{WORKER}" if WORKER else "")
+SHARED = ROOT / "tangle/.stage.shared"
 
 
 def run(args, cwd=ROOT, timeout=600, check=True):
@@ -31,14 +36,14 @@ def run(args, cwd=ROOT, timeout=600, check=True):
 def tree(name):
     """The tree tangle/NAME (jos, jos-line, upto-NN), tangled and built.
     A warning is a failure."""
-    make = []
+    flags = []
     if name == "jos-line":
-        make.append("LINE=1")
+        flags.append("LINE=1")
     elif name.startswith("upto-"):
-        make.append("UPTO=" + name[len("upto-"):])
+        flags.append("UPTO=" + name[len("upto-"):])
     elif name != "jos":
         raise ValueError(f"no such tree: {name}")
-    return build("tangle", name, *make)
+    return build("tangle", name, *flags)
 
 
 @functools.lru_cache(maxsize=None)
@@ -77,8 +82,24 @@ def handout(lab):
 
 def build(door, name, *flags):
     folder = TREES / name
+    if not WORKER:
+        make(door, folder, flags)
+        return folder
+    SHARED.mkdir(exist_ok=True)
     folder.parent.mkdir(exist_ok=True)
+    with open(SHARED / (name + ".lock"), "a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.seek(0)
+        if lock.read() != RUN:
+            make(door, SHARED / name, flags)
+            lock.truncate(0)
+            lock.write(RUN)
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(SHARED / name, folder, symlinks=True)
+    return folder
+
+
+def make(door, folder, flags):
     run(["make", "-s", door, f"OUT={folder}", *flags])
     built = run(["make", "-j2"], cwd=folder)
     assert not re.search(r"\bwarning\b", built.stdout, re.I), built.stdout
-    return folder
