@@ -1,4 +1,5 @@
 """How pages come out: woven/weave, its back end, its filter, its figures."""
+import html
 import json
 import os
 import re
@@ -16,6 +17,8 @@ from transcripts import transcripts
 
 sys.path.insert(0, str(ROOT / "woven"))
 import figures  # noqa: E402
+import highlight  # noqa: E402
+from book import Ref  # noqa: E402
 
 pytestmark = pytest.mark.skipif(
     not all(map(shutil.which, ("pandoc", "dot", "ctags", "notangle"))),
@@ -199,11 +202,12 @@ class Page(HTMLParser):
             self.images.append(a)
         if tag in ("img", "script", "link", "iframe", "source"):
             self.fetched.append(a.get("src") or a.get("href") or "")
-        if tag == "figure" and (a.get("class") or "").split()[:1] == ["chunk"]:
-            self.codes.append({"id": a["id"], "text": "", "class": ""})
-        if tag == "pre" and "code" in (a.get("class") or "").split() and self.codes:
+        if tag == "figure" and a.get("class") == "chunk":
+            self.codes.append({"id": a["id"], "text": ""})
+        if tag == "pre" and a.get("class") == "code":
+            if not self.stack[-2][1] == "chunk":            # the page of a file
+                self.codes = self.codes or [{"id": None, "text": ""}]
             self.code = self.codes[-1]
-            self.code["class"] = a["class"]
         if self.code and "ref" in (a.get("class") or "").split():
             self.code["text"] += "<<"
         if tag == "small":
@@ -229,7 +233,7 @@ class Page(HTMLParser):
 
 
 def weave(folder, *flags):
-    return subprocess.run([ROOT / "woven/weave", *flags, ".", "out"], cwd=folder,
+    return subprocess.run([sys.executable, ROOT / "woven/weave", *flags, "html", ".", "out"], cwd=folder,
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
 
 
@@ -281,8 +285,9 @@ def real(tmp_path_factory):
 # ------------------------------------------------------------------ features
 
 def test_one_page_a_chapter(sample):
-    assert set(sample) == {"index.html", "01-first.html", "02-second.html", "A-headers.html",
-                           "chunks.html", "identifiers.html", "figures.html"}
+    assert {n for n in sample if not n.startswith(("file-", "identifiers-"))} == {
+        "index.html", "01-first.html", "02-second.html", "A-headers.html", "C-manual-sections.html",
+        "F-answers.html", "chunks.html", "figures.html"}
 
 
 def test_contents_by_parts(sample):
@@ -306,47 +311,71 @@ def test_sections_are_numbered_and_have_anchors(sample):
 
 def test_chunk_header(sample):
     html = sample["01-first.html"].html
-    chunk = re.search(r'<figure class="chunk" id="chunk-main-s-state">.*?</figure>', html, re.S)[0]
+    chunk = re.search(r'<figure class="chunk" id="c-main-s-state">.*?</figure>', html, re.S)[0]
     assert "main's state <small>1.3</small>" in chunk
-    assert '<span class="path"><code>kern/main.c</code></span>' in chunk
-    assert 'goes on in <a href="02-second.html#chunk-main-s-state_2">2.2</a>' in chunk
-    assert 'Used in <a href="#chunk-kern-main-c">1.1</a>' in chunk
-    assert '<a href="identifiers.html#i-state"><code>state</code></a>' in chunk
+    assert re.search(r'<a href="file-kern-main-c.html#c-main-s-state"[^>]*><code>kern/main.c</code></a>',
+                     chunk)
+    assert ('<a href="02-second.html#c-main-s-state_2" aria-label="goes on in 2.2">2.2 ▷</a>'
+            in chunk)
+    assert 'Used in <a href="#c-kern-main-c">1.1</a>' in chunk
+    assert '<a href="identifiers-s.html#i-state"><code>state</code></a>' in chunk
     second = sample["02-second.html"].html
-    assert 'continues <a href="01-first.html#chunk-main-s-state">1.3</a>' in second
+    assert ('<a href="01-first.html#c-main-s-state" aria-label="continues 1.3">◁ 1.3</a>'
+            in second)
+
+
+def test_chunk_header_names_the_function(sample):
+    html = sample["01-first.html"].html
+    chunk = re.search(r'<figure class="chunk" id="c-print-a-number">.*?</figure>', html, re.S)[0]
+    assert "<code>kern/main.c</code></a> in <code>main</code>" in chunk
+    assert " in <code>" not in re.search(r'id="c-main-s-state">.*?</figcaption>', html, re.S)[0]
 
 
 def test_chunk_references(sample):
     html = sample["01-first.html"].html
-    assert ('<a class="ref" href="#chunk-print-a-number">⟨print a number <small>1.2</small>⟩</a>'
+    assert ('<a class="ref" href="#c-print-a-number">⟨print a number <small>1.2</small>⟩</a>'
             in html)
-    assert '<span class="ref open" title="Later chapters add here">⟨later statements⟩' in html
-    assert html.count('href="#chunk-print-a-number">⟨') == 3     # prose, code, its own header
+    assert '<span class="ref" title="Later chapters add here">⟨later statements⟩' in html
+    assert html.count('href="#c-print-a-number">⟨') == 3     # prose, code, its own header
 
 
 def test_identifiers_link_to_their_definition(sample):
     html = sample["01-first.html"].html
-    there = 'href="02-second.html#def-put">put</a>'
-    assert there + '<span class="op">(' in html                 # in code
-    assert f'<code><a class="id" {there}</code>' in html        # in prose
-    assert 'class="co">/* put: not a link */' in html
-    assert 'href="#def-st_left">st_left</a>' not in html.split("chunk-main-s-state")[0].split("<pre")[0]
-    assert '<a class="id" href="#def-st_left">st_left</a>' in html
-    assert 'id="def-put">put</span>' in sample["02-second.html"].html
-    assert re.search(r'<a class="id" href="02-second.html#chunk-inc-put-h">&lt;inc/put.h&gt;', html)
+    there = '<a href="02-second.html#d-put">put</a>'
+    assert there + '(<i class="st">' in html                    # in code
+    assert f'<code>{there}</code>' in html                      # in prose
+    assert '<i class="co">/* put: not a link */</i>' in html
+    assert 'state.<a href="#d-st_left">st_left</a>' in re.sub(r'<a href="#d-state">(state)</a>', r"\1",
+                                                            html)
+    assert '<dfn id="d-put">put</dfn>' in sample["02-second.html"].html
+    assert ('<i class="im"><a href="02-second.html#c-inc-put-h">&lt;inc/put.h&gt;</a></i>'
+            in html)
 
 
 def test_names_of_another_file_stay_private(sample):
-    put = re.search(r'id="chunk-lib-put-c">.*?</figure>', sample["02-second.html"].html, re.S)[0]
-    assert "state" in put and "def-state" not in put
+    put = re.search(r'id="c-lib-put-c">.*?</figure>', sample["02-second.html"].html, re.S)[0]
+    assert "state" in put and "d-state" not in put
 
 
 def test_highlighting(sample):
     html = sample["02-second.html"].html
-    for kind in ("c", "gas", "makefile", "ld"):
-        code = re.search(rf'<pre class="code {kind}"[^>]*>(.*?)</pre>', html, re.S)
-        assert code and re.search(r'<span class="(kw|dt|co|fu|cf|dv|ch)">', code[1]), kind
-    assert '<span class="kw">movl</span>' in html and '<span class="va">%eax</span>' in html
+    for name, token in {"lib-put-c": '<i class="dt">void</i>', "kern-entry-s": '<i class="kw">movl</i>',
+                        "gnumakefile": '<i class="fu">all</i>',
+                        "kern-kernel-ld": '<i class="kw">SECTIONS</i>'}.items():
+        chunk = re.search(rf'id="c-{name}">.*?</figure>', html, re.S)[0]
+        assert token in chunk, name
+    assert '<i class="va">%eax</i>' in html and '<i class="co"># one</i>' in html
+
+
+@pytest.mark.parametrize("lang", highlight.LANGUAGES)
+def test_tokens_are_the_code(lang):
+    """Whatever the code is, nothing of it is lost and no line is broken."""
+    lines = [["\tif (a->b) /* c", ], [" */ x = 'y\\n';", Ref("a chunk")], [], ["# \"open"],
+             ["all: $(X)", Ref("b"), " é"], ["label:", "\tmovl\t$1, %eax"]]
+    found = highlight.tokens(lines, lang)
+    assert [[t.name if isinstance(t, Ref) else t[1] for t in l] for l in found] and \
+        ["".join(t.name if isinstance(t, Ref) else t[1] for t in l) for l in found] == \
+        ["".join(p.name if isinstance(p, Ref) else p for p in l) for l in lines]
 
 
 def test_cross_references(sample):
@@ -379,9 +408,9 @@ def test_transcript(sample):
 
 def test_boxes(sample):
     html = sample["01-first.html"].html
-    answers = re.findall(r"<details class=\"answer\"><summary>(.*?)</summary>", html)
-    assert answers == ["Answer to exercise 1", "Answer to exercise 2"]
-    box = re.search(r'<div class="box manual".*?</div>', html, re.S)[0]
+    answers = re.findall(r'<details class="answer" id="answer-1-(.)">\s*<summary>(.*?)</summary>', html)
+    assert answers == [("1", "Answer to exercise 1"), ("2", "Answer to exercise 2")]
+    box = re.search(r'<div class="box manual" id="manual-1-1".*?</div>', html, re.S)[0]
     assert "§24.6.2 (June 2016), §27.6.2 (June 2026)" in box
     assert "§2.5 (June 2016)" in box
     assert "Solution" in html
@@ -397,16 +426,77 @@ def test_tables_footnotes_and_quotes(sample):
 
 
 def test_index_pages(sample):
-    chunks, names = sample["chunks.html"].html, sample["identifiers.html"].html
-    assert '<code>lib/put.c</code> <a href="02-second.html#chunk-lib-put-c">2.3</a>' in chunks
+    chunks, letter = sample["chunks.html"].html, sample["identifiers-p.html"].html
+    assert ('<a href="file-lib-put-c.html"><code>lib/put.c</code></a> '
+            '<a href="02-second.html#c-lib-put-c">2.3</a>') in chunks
     assert re.search(r"⟨print a number⟩ <a [^>]*>1\.2</a>; used in <a [^>]*>1\.1</a>", chunks)
-    assert re.search(r'<li id="i-put"><code>put</code> <a href="02-second.html#def-put">', names)
-    assert re.search(r'<li id="i-BIT"><code>BIT</code> <a href="A-headers.html#def-BIT">', names)
+    assert re.search(r'<li id="i-put"><code>put</code> <a href="02-second.html#d-put">', letter)
+    assert '<li id="i-BIT"><code>BIT</code> <a href="A-headers.html#d-BIT">' in \
+        sample["identifiers-b.html"].html
+
+
+def test_answers_on_one_page(sample):
+    page = sample["F-answers.html"].html
+    assert re.search(r'id="answer-1-1"><h3><a href="01-first.html#exercise-1-1">', page)
+    assert '<a href="02-second.html#d-put">put</a>' in page
+    assert '<a href="F-answers.html#answer-1-2">' in sample["01-first.html"].html
+
+
+def test_manual_by_edition(sample):
+    html = sample["C-manual-sections.html"].html
+    row = re.search(r'<tr[^>]*>\s*<td[^>]*><span id="m:processor-controls">.*?</tr>', html, re.S)[0]
+    cells = [re.sub("<[^>]*>", "", c) for c in re.findall(r"<td.*?</td>", row)]
+    assert cells[1:3] == ["24.6.2", "27.6.2"]
+    assert 'href="01-first.html#manual-1-1"' in row
+    assert 'href="C-manual-sections.html#m:processor-controls"' in sample["01-first.html"].html
+
+
+def test_file_page(sample):
+    page = sample["file-kern-main-c.html"]
+    lines = [html.unescape(re.sub("<[^>]*>", "", l))
+             for l in re.findall(r'<span id="L\d+">(.*?)</span>\n', page.html)]
+    assert lines[:5] == ["#include <inc/put.h>", "", "static struct state { int st_left; } state;", "",
+                         "int more;"]
+    assert '\t\tput("1");' in lines
+    assert ('<div id="c-print-a-number"><a href="01-first.html#c-print-a-number" '
+            'title="print a number"><b>1.2</b> print a number</a>') in page.html
+    assert '<a href="02-second.html#d-put">put</a>' in page.html
+
+
+def data(path):
+    """What a script of data calls its function with."""
+    text = path.read_text()
+    return json.loads("[" + text[text.index("(") + 1:text.rindex(")")] + "]")
+
+
+def test_search_data(sample):
+    rows = data(sample["index.html"].path.parent / "search-data.js")[0]
+    assert ["name", "put", "function, lib/put.c", "02-second.html#d-put", ""] in rows
+    assert ["file", "lib/put.c", "file", "file-lib-put-c.html", ""] in rows
+    assert ["chunk", "print a number", "1.2, kern/main.c in main",
+            "01-first.html#c-print-a-number", ""] in rows
+    section = next(r for r in rows if r[3] == "01-first.html#printing")
+    assert section[:3] == ["section", "1.1 What it prints", "1 The first"]
+    assert "next, and section 1.1 is here" in section[4] and "static struct" not in section[4]
+    assert any(r[0] == "manual" and "24.6.2" in r[2] and "27.6.2" in r[2] for r in rows)
+
+
+def test_definition_data(sample):
+    topic, definitions = data(sample["index.html"].path.parent / "defs/02-second.js")
+    assert topic == "02-second"
+    where, code = definitions["d-put"]
+    assert where == "2.3, <code>lib/put.c</code>"
+    assert html.unescape(re.sub("<[^>]*>", "", code)) == "void\nput(const char *text)"
+
+
+def test_first_blank_line_of_a_continued_chunk_is_not_shown(sample):
+    code = next(c for c in sample["02-second.html"].codes if c["id"] == "c-main-s-state_2")
+    assert code["text"] == "int more;\n"
 
 
 def test_student_variant_is_told_apart(sample):
     html = sample["02-second.html"].html
-    chunk = re.search(r'id="chunk-print-a-number-exercise-1">.*?</figure>', html, re.S)[0]
+    chunk = re.search(r'id="c-print-a-number-exercise-1">.*?</figure>', html, re.S)[0]
     assert "What the student starts from." in chunk and "kern/main.c" in chunk
 
 
@@ -570,12 +660,15 @@ def chunks_of(source):
 
 
 def check_code(chapters, found):
-    n = 0
+    n, before = 0, []
     for path in chapters:
         source = chunks_of(path.read_text())
         woven = found[path.stem + ".html"].codes
         assert len(source) == len(woven), path.name
         for (name, code), page in zip(source, woven):
+            if list(n for n, _ in before).count(name):
+                code = code.lstrip("\n")
+            before.append((name, code))
             plain = re.sub(r"<<(.*?)>>", lambda m: "<<" + re.sub(r"\[\[|\]\]", "", m[1]) + ">>", code)
             assert page["text"] == plain, f"{path.name}: <<{name}>>"
             n += 1

@@ -230,7 +230,7 @@ class Pages:
         out, before, seen, n = [], None, set(), 0
         for row in rows:
             n += 1
-            if row.chunk is not before:
+            if row.chunk is not before and (row.text.strip() or not before):
                 if before:
                     out[-1] += "</code></pre></div>"
                 chunk, before = row.chunk, row.chunk
