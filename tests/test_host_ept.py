@@ -45,7 +45,7 @@ def test_random_mappings(tmp_path):
     ("page_decref(old)", "(void) old"),
     ("invept(eptrt);\n", ""),
     ("gpa >= (uint64_t) e->env_vmxinfo.phys_sz", "gpa >> 40 != 0"),
-    ("r == 0 && !epte_present(*epte)", "r == 0"),
+    ("r == 0 && !epte_present(**store)", "r == 0"),
     ("at >= (uint64_t) e->env_vmxinfo.phys_sz", "at >> 40 != 0"),
     ("!epte_present(*epte) && fill(epte) < 0", "fill(epte) < 0"),
     ("\tkpage_free(table);", ""),

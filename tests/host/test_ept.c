@@ -199,13 +199,15 @@ try_insert(struct Place *p, struct PageInfo *pp, int perm)
 static void
 try_demand(struct Place *p)
 {
-	struct PageInfo *pp = NULL;
+	struct PageInfo *pp;
+	epte_t *epte = NULL;
 	size_t before = nfree;
-	int r = guest_page(&guest, p->gpa + host_random(PGSIZE), &pp);
+	int r = guest_page(&guest, p->gpa + host_random(PGSIZE), &epte);
 
 	if (p->gpa >= MEMORY) {
 		check(r == -E_INVAL && nfree == before, "beyond its memory");
 	} else if (r == 0) {
+		pp = pa2page(EPTE_ADDR(*epte));
 		check(p->pp == NULL || p->pp == pp, "another page, twice");
 		if (p->pp == NULL) {
 			p->perm = 7;
@@ -295,7 +297,7 @@ check_edges(void)
 static void
 check_neighbours(void)
 {
-	struct PageInfo *pp;
+	epte_t *epte;
 	size_t before = nfree;
 
 	budget = NPAGES;
@@ -306,7 +308,7 @@ check_neighbours(void)
 	check(ept_map_hva2gpa(ROOT, page2kva(data[0]), (void *) PGSIZE, 1, 0)
 	      == 0, "no map");
 	data[0]->pp_ref++;
-	check(guest_page(&guest, 3 * PGSIZE, &pp) == 0, "no page");
+	check(guest_page(&guest, 3 * PGSIZE, &epte) == 0, "no page");
 	check(nfree == before - 5, "a page of its own");
 	budget = 1;
 	guest_page_neighbours(&guest, 3 * PGSIZE + 8);
