@@ -386,11 +386,13 @@ enum VmxError {
 #define RIGHTS_UNUSABLE		0x10000
 #define RIGHTS_RESERVED		0xfffe0f00
 
-/* Interruptibility: what blocks events.  Manual: 24.4.2. */
+/* Interruptibility: what blocks events, and what only until the next
+ * instruction is done.  Manual: 24.4.2. */
 #define BLOCKING_STI		0x1
 #define BLOCKING_MOV_SS		0x2
 #define BLOCKING_SMI		0x4
 #define BLOCKING_NMI		0x8
+#define BLOCKING_ONCE		(BLOCKING_STI | BLOCKING_MOV_SS)
 
 /* Pending debug exceptions. */
 #define PENDING_BS		0x4000	/* a single step */
