@@ -149,6 +149,7 @@ class Row:
         self.text = text
         self.chunk, self.index = chunk, index   # index into chunk.lines
         self.whole = whole          # the chunk's whole line, but for the indentation
+        self.starts = []            # chunks that begin on this row
 
 
 def expand(book, name, stack=()):
@@ -159,6 +160,7 @@ def expand(book, name, stack=()):
                         + " → ".join((*stack[stack.index(name):], name)))
     rows = []
     for chunk in book.definitions.get(name, []):
+        first = len(rows)
         for i, line in enumerate(chunk.lines):
             start = len(rows)
             rows.append(Row("", chunk, i))
@@ -169,17 +171,22 @@ def expand(book, name, stack=()):
                 before = rows[-1].text
                 column = len(before.expandtabs(8))
                 blank = "\t" * (column // 8) + " " * (column % 8)
-                found = [Row(blank + r.text if r.text else "", r.chunk, r.index, r.whole)
-                         for r in expand(book, piece.name, (*stack, name))]
+                found = expand(book, piece.name, (*stack, name))
+                for row in found:
+                    if row.text:
+                        row.text = blank + row.text
                 rows[-1].whole = False
                 if found and not before.strip():
                     rows[-1:] = found
                 elif found:
                     rows[-1].text += found[0].text.lstrip()
+                    rows[-1].starts += found[0].starts
                     rows += found[1:]
             if any(isinstance(p, Ref) for p in line) and \
                any(isinstance(p, str) and p.strip() for p in line):
                 rows[start].whole = rows[-1].whole = False
+        if len(rows) > first:
+            rows[first].starts.append(chunk)
     return rows
 
 

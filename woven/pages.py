@@ -64,7 +64,7 @@ def code_html(line, linked=True):
         kind, text = token[1], esc(token[2])
         to = token.get("to")
         if linked and "def" in token:
-            text = f'<a href="{token["def"]}">{text}</a>'
+            text = f'<a href="#{token["def"]}">{text}</a>'
         elif linked and to:
             text = f'<a href="{to["topic"]}.html#{to["id"]}">{text}</a>'
         out.append(f'<i class="{kind}">{text}</i>' if kind else text)
@@ -227,25 +227,28 @@ class Pages:
         return row.text[:len(row.text) - len(plain)] if plain else "", lines[at]
 
     def file_page(self, name, rows):
-        out, before, seen, n = [], None, set(), 0
-        for row in rows:
-            n += 1
+        out, before, seen = [], None, set()
+        for n, row in enumerate(rows, 1):
+            starts = [c.id for c in row.starts if c.id not in seen]
+            seen.update(starts)
             if row.chunk is not before and (row.text.strip() or not before):
                 if before:
                     out[-1] += "</code></pre></div>"
-                chunk, before = row.chunk, row.chunk
-                anchor = "" if chunk.id in seen else f' id="{chunk.id}"'
-                seen.add(chunk.id)
-                title = html.escape(bare(chunk.name))
-                out.append(f'<div{anchor}><a href="{chunk.chapter.topic}.html#{chunk.id}" '
-                           f'title="{title}"><b>{chunk.number}</b> {name_html(chunk.name)}</a>'
+                before = row.chunk
+                anchor = f' id="{before.id}"' if before.id in starts else ""
+                starts = [i for i in starts if i != before.id]
+                out.append(f'<div{anchor}><a href="{before.chapter.topic}.html#{before.id}" '
+                           f'title="{html.escape(bare(before.name))}"><b>{before.number}</b> '
+                           f"{name_html(before.name)}</a>"
                            f'<pre class="code" style="counter-set: line {n - 1}"><code>')
             indent, tokens = self.chunk_line(row)
             line = esc(indent) + code_html(tokens)
-            line = line.replace('href="d-', f'href="{row.chunk.chapter.topic}.html#d-').rstrip()
-            out.append(f'{out.pop()}<span id="L{n}">{line}</span>\n')
+            line = line.replace('href="#', f'href="{row.chunk.chapter.topic}.html#').rstrip()
+            marks = "".join(f'<i id="{i}"></i>' for i in starts)    # chunks of references only
+            out[-1] += f'{marks}<span id="L{n}">{line}</span>\n'
         if before:
             out[-1] += "</code></pre></div>"
+        n = len(rows)
         roots = self.places(self.names[name]["definitions"])
         return (f"<h1><code>{esc(name)}</code></h1>\n<p>The file as it is tangled, {n} "
                 f"line{'s' * (n != 1)}. What stands beside a line leads to the chunk that the line "
