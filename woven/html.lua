@@ -94,9 +94,34 @@ local function code_html(c)
   return ('<pre class="code"%s><code>%s</code></pre>'):format(kind, table.concat(lines, '\n'))
 end
 
+-- "kern/page.c in page_init, kern/vm.c": where the code lands; each file leads to
+-- the first line of the chunk on the file's own page.
+local function lands(c)
+  local o = {}
+  for i, f in ipairs(c.files) do
+    if i > 3 then o[#o+1] = '…'; break end
+    local s = '<code>' .. text(f) .. '</code>'
+    if W.format == 'html' and #c.lines > 0 and (W.data.student or not c.exercise) then
+      s = ('<a href="file-%s.html#%s" title="See it in its file">%s</a>'):format(
+        f:gsub('[/.]', '-'), c.id, c.file and 'the file' or s)
+    elseif c.file then return '' end
+    o[#o+1] = s
+  end
+  local s = table.concat(o, ', ')
+  if #c.within > 0 and #c.within < 4 then
+    local w = {}
+    for i, name in ipairs(c.within) do w[i] = '<code>' .. text(name) .. '</code>' end
+    s = s .. ' in ' .. table.concat(w, ', ')
+  end
+  return s ~= '' and '<span class="path">' .. s .. '</span>' or ''
+end
+
 function M.chunk_code(c)
   local o = {}
-  for _, part in ipairs(c.parts or { c }) do o[#o+1] = code_html(part) end
+  for i, part in ipairs(c.parts or { c }) do
+    o[i] = ('<figure class="chunk"><figcaption><b>⟨%s <small>%s</small>⟩</b>%s</figcaption>%s</figure>'):format(
+      name_html(part.name), part.number, lands(part), code_html(part))
+  end
   return raw(table.concat(o, '\n'))
 end
 
@@ -122,34 +147,12 @@ local function defines(c)
   return table.concat(o, ', ')
 end
 
--- "kern/page.c in page_init, kern/vm.c": where the code lands; each file leads to
--- the first line of the chunk on the file's own page.
-local function lands(c)
-  local o = {}
-  for i, f in ipairs(c.files) do
-    if i > 3 then o[#o+1] = '…'; break end
-    local s = '<code>' .. text(f) .. '</code>'
-    if W.format == 'html' and not c.exercise then
-      s = ('<a href="file-%s.html#%s" title="See it in its file">%s</a>'):format(
-        f:gsub('[/.]', '-'), c.id, c.file and 'the file' or s)
-    elseif c.file then return '' end
-    o[#o+1] = s
-  end
-  local s = table.concat(o, ', ')
-  if #c.within > 0 and #c.within < 4 then
-    local w = {}
-    for i, name in ipairs(c.within) do w[i] = '<code>' .. text(name) .. '</code>' end
-    s = s .. ' in ' .. table.concat(w, ', ')
-  end
-  return s ~= '' and '<span class="path">' .. s .. '</span>' or ''
-end
-
 function M.chunk(c)
   local flow, foot = {}, {}
   if c.previous then flow[1] = ('<a href="%s" aria-label="continues %s">◁ %s</a>'):format(url(c.previous), c.previous.number, c.previous.number) end
   if c.next then flow[#flow+1] = ('<a href="%s" aria-label="goes on in %s">%s ▷</a>'):format(url(c.next), c.next.number, c.next.number) end
   local function add(what, items) if items ~= '' then foot[#foot+1] = what .. items .. '.' end end
-  if c.exercise then foot[#foot+1] = 'What the student starts from.' end
+  if c.exercise then foot[#foot+1] = W.data.student and 'What you start from.' or 'What the student starts from.' end
   add('Used in ', numbers(c.used))
   if #c.rest > 1 then add('Goes on in ', numbers(c.rest)) end
   add('Defines ', defines(c))

@@ -151,7 +151,7 @@ local function div(el)
     return F.manual_box { id = el.identifier, sections = sections, content = el.content }
   elseif c:includes('answer') then
     return F.answer { number = el.attributes.number, content = el.content }
-  elseif c:includes('solution') then return F.solution(el.content)
+  elseif c:includes('solution') and not c:includes('slide') then return F.solution(el.content)
   elseif el.identifier:match('^tbl:') then
     local number = el.attributes.number
     local blocks = P.Blocks {}
