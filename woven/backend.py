@@ -226,6 +226,9 @@ class Slices:
                     to = self.named(text.strip('<>"'))
                 if to:
                     out.append({1: kind, 2: text, "to": to})
+                elif kind and len(out) > 1 and out[-1] == " " and out[-2].__class__ is dict and \
+                        len(out[-2]) == 2 and out[-2].get(1) == kind:
+                    out[-2:] = [{1: kind, 2: out[-2][2] + " " + text}]      # static int
                 elif kind:
                     out.append({1: kind, 2: text})
                 elif out and isinstance(out[-1], str):
@@ -252,10 +255,10 @@ class Slices:
         }
         if at:
             found["previous"] = self.place(same[at - 1])
-            # What parts a continued chunk from its first part isn't shown.
-            while found["lines"] and not found["lines"][0]:
-                del found["lines"][0]
-                found["skipped"] = found.get("skipped", 0) + 1
+        # The blank line that parts a chunk from the one before it in the file isn't shown.
+        while found["lines"] and not found["lines"][0]:
+            del found["lines"][0]
+            found["skipped"] = found.get("skipped", 0) + 1
         if at + 1 < len(same):
             found["next"] = self.place(same[at + 1])
         return found

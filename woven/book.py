@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 CHAPTER_NAME = re.compile(r"^(\d\d|[A-Z])-[a-z0-9-]+\.nw$")
+SLUG = 20                           # letters of a chunk's anchor
 EXERCISE = re.compile(r" \(exercise[^)]*\)$")
 
 
@@ -96,6 +97,13 @@ class Chapter:
         return [p for p in self.parts if isinstance(p, Chunk)]
 
 
+def short(slug):
+    """The first words of a slug: a page has an anchor in each of its links."""
+    if len(slug) <= SLUG:
+        return slug
+    return slug[:SLUG + 1].rpartition("-")[0] or slug[:SLUG]
+
+
 class Book:
     def __init__(self, chapters):
         self.chapters = chapters
@@ -107,7 +115,7 @@ class Book:
             for i, chunk in enumerate(chapter.chunks(), 1):
                 chunk.number = f"{chapter.number}.{i}".lstrip(".")
         for chunk in self.chunks:
-            slug = re.sub(r"[^a-z0-9]+", "-", chunk.name.lower()).strip("-")
+            slug = short(re.sub(r"[^a-z0-9]+", "-", chunk.name.lower()).strip("-"))
             ids[slug] = ids.get(slug, 0) + 1
             chunk.id = f"c-{slug}" + (f"_{ids[slug]}" if ids[slug] > 1 else "")
         self.solved = {}            # in the students' edition: a solution's name -> its stub's

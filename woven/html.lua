@@ -81,8 +81,8 @@ local function code_html(c)
       if type(t) == 'string' then o[j] = text(t)
       elseif t.ref then o[j] = reference(t.ref, t.to); linked = linked or t.to
       elseif t.to then
-        local s = ('<a href="%s">%s</a>'):format(url(t.to), text(t[2]))
-        o[j] = t[1] ~= '' and ('<i class="%s">%s</i>'):format(t[1], s) or s
+        local kind = t[1] ~= '' and ('class="%s" '):format(t[1]) or ''
+        o[j] = ('<a %shref="%s">%s</a>'):format(kind, url(t.to), text(t[2]))
         linked = true
       elseif t.def then o[j] = ('<dfn id="%s">%s</dfn>'):format(t.def, text(t[2]))
       elseif t[1] == '' then o[j] = text(t[2])
@@ -102,7 +102,7 @@ local function lands(c)
     if i > 3 then o[#o+1] = '…'; break end
     local s = '<code>' .. text(f) .. '</code>'
     if W.format == 'html' and #c.lines > 0 and (W.data.student or not c.exercise) then
-      s = ('<a href="file-%s.html#%s" title="See it in its file">%s</a>'):format(
+      s = ('<a href="file-%s.html#%s">%s</a>'):format(
         f:gsub('[/.]', '-'), c.id, c.file and 'the file' or s)
     elseif c.file then return '' end
     o[#o+1] = s
@@ -113,7 +113,7 @@ local function lands(c)
     for i, name in ipairs(c.within) do w[i] = '<code>' .. text(name) .. '</code>' end
     s = s .. ' in ' .. table.concat(w, ', ')
   end
-  return s ~= '' and '<span class="path">' .. s .. '</span>' or ''
+  return s ~= '' and '<span>' .. s .. '</span>' or ''
 end
 
 function M.chunk_code(c)
@@ -153,14 +153,14 @@ function M.chunk(c)
   if c.next then flow[#flow+1] = ('<a href="%s" aria-label="goes on in %s">%s ▷</a>'):format(url(c.next), c.next.number, c.next.number) end
   local function add(what, items) if items ~= '' then foot[#foot+1] = what .. items .. '.' end end
   if c.exercise then foot[#foot+1] = W.data.student and 'What you start from.' or 'What the student starts from.' end
-  add('Used in ', numbers(c.used))
+  -- The part before it, in the same chapter, has said so.
+  if not (c.previous and c.previous.topic == c.topic) then add('Used in ', numbers(c.used)) end
   if #c.rest > 1 then add('Goes on in ', numbers(c.rest)) end
   add('Defines ', defines(c))
-  return raw(('<figure class="chunk" id="%s">\n<figcaption><b><a href="#%s">⟨%s <small>%s</small>⟩</a>'
-    .. '<span aria-hidden="true">%s</span></b>%s%s</figcaption>\n%s%s</figure>'):format(
-    c.id, c.id, name_html(c.name), c.number, c.continued and ' +≡' or ' ≡', lands(c),
-    #flow > 0 and '<span class="flow">' .. table.concat(flow, ' ') .. '</span>' or '',
-    code_html(c), #foot > 0 and '\n<p class="foot">' .. table.concat(foot, ' ') .. '</p>\n' or '\n'))
+  return raw(('<figure class="chunk" id="%s">\n<figcaption><b%s><a href="#%s">⟨%s <small>%s</small>⟩</a></b>%s%s</figcaption>\n%s%s</figure>'):format(
+    c.id, c.continued and ' class="more"' or '', c.id, name_html(c.name), c.number, lands(c),
+    #flow > 0 and '<i>' .. table.concat(flow, ' ') .. '</i>' or '',
+    code_html(c), #foot > 0 and '\n<p>' .. table.concat(foot, ' ') .. '</p>\n' or '\n'))
 end
 
 function M.transcript(t)
@@ -207,7 +207,7 @@ function M.answer(a)
   end
   local id = ('answer-%s-%s'):format(W.number, a.number)
   return { raw(('<details class="answer" id="%s"><summary>Answer to exercise %s</summary>'):format(id, a.number)),
-    P.Div(a.content), raw(('<p class="more"><a href="F-answers%s#%s">All answers</a></p></details>'):format(EXT, id)) }
+    P.Div(a.content), raw(('<p class="all"><a href="F-answers%s#%s">All answers</a></p></details>'):format(EXT, id)) }
 end
 
 function M.solution(content)

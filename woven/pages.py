@@ -27,6 +27,7 @@ import string
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+MINISEARCH = os.path.join(HERE, "node_modules/minisearch/dist/umd/index.js")    # make deps
 ANSWERS = "F-answers"
 COMMENT_LINES, SIGNATURE_LINES, BODY_LINES = 10, 4, 16      # of a definition, as shown
 
@@ -63,11 +64,13 @@ def code_html(line, linked=True):
             continue
         kind, text = token[1], esc(token[2])
         to = token.get("to")
-        if linked and "def" in token:
-            text = f'<a href="#{token["def"]}">{text}</a>'
-        elif linked and to:
-            text = f'<a href="{to["topic"]}.html#{to["id"]}">{text}</a>'
-        out.append(f'<i class="{kind}">{text}</i>' if kind else text)
+        to = f'#{token["def"]}' if "def" in token else \
+            f'{to["topic"]}.html#{to["id"]}' if to else None
+        kind = f' class="{kind}"' if kind else ""
+        if linked and to:
+            out.append(f'<a{kind} href="{to}">{text}</a>')
+        else:
+            out.append(f"<i{kind}>{text}</i>" if kind else text)
     return "".join(out)
 
 
@@ -198,7 +201,7 @@ class Pages:
         out = []
         for topic, body in bodies.items():
             found = re.findall(r'<details class="answer" id="answer-(\w+)-(\d+)">\s*<summary>.*?'
-                               r'</summary>(.*?)<p class="more">.*?</details>', body, re.S)
+                               r'</summary>(.*?)<p class="all">.*?</details>', body, re.S)
             if not found:
                 continue
             out.append(f'<section><h2><a href="{topic}{self.ext}">{self.numbers[topic]} '
@@ -307,7 +310,7 @@ class Pages:
         for topic, body in bodies.items():
             number = self.numbers[topic]
             where = f"{number} {text_of(self.titles[topic])}".strip()
-            body = re.sub(r'<figure class="chunk".*?</figure>|<p class="more">.*?</p>', " ", body,
+            body = re.sub(r'<figure class="chunk".*?</figure>|<p class="all">.*?</p>', " ", body,
                           flags=re.S)
             for anchor, markup in re.findall(
                     r'<section id="([^"]*)" class="level\d"[^>]*>\s*(.*?)(?=<section |\Z)', body, re.S):
@@ -422,6 +425,7 @@ def write(work):
         shutil.copytree(work.figure_folder, os.path.join(stage, "figures"))
         for name in ("book.css", "book.js"):
             shutil.copy(os.path.join(HERE, name), stage)
+        shutil.copy(MINISEARCH, os.path.join(stage, "minisearch.js"))
         old = os.path.join(work.out, ".html.old")
         shutil.rmtree(old, ignore_errors=True)
         if os.path.exists(out):
