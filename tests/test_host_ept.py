@@ -1,29 +1,19 @@
 """vmm/ept.c, compiled for this machine: random mappings at addresses of all
 kinds, with and without memory, against a list of what was asked for."""
-import os
-import platform
 import subprocess
 
 import pytest
 
-from trees import ROOT, run, tree
+import hosted
+from trees import run, tree
 
-HOST = ROOT / "tests" / "host"
-CC = os.environ.get("HOSTCC", "cc")
-FLAGS = ["-std=gnu17", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-fno-builtin",
-         "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-
-pytestmark = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"),
-                                reason="the kernel's instructions are an x86-64's")
+pytestmark = hosted.on_x86_64
 
 
 def build(folder, out):
     """Compile the test with vmm/ept.c of the tree FOLDER."""
-    objects = [out / "test_ept.o", out / "ept_host.o"]
-    run([CC, *FLAGS, "-I", folder, "-I", HOST, "-c", HOST / "test_ept.c", "-o", objects[0]])
-    run([CC, *FLAGS, "-c", HOST / "ept_host.c", "-o", objects[1]])
-    run([CC, "-fsanitize=address,undefined", *objects, "-o", out / "test_ept"])
-    return out / "test_ept"
+    return hosted.build("ept", folder, out, "-O1",
+                        "-fsanitize=address,undefined")
 
 
 def test_random_mappings(tmp_path):

@@ -1,33 +1,24 @@
 """kern/page.c, compiled for this machine: random memory maps, overlapping,
 unsorted, misaligned, above 4 GiB, against a slow and simple rule."""
-import os
-import platform
 import subprocess
 
 import pytest
 
-from trees import ROOT, run, tree
+import hosted
+from trees import run, tree
 
-HOST = ROOT / "tests" / "host"
-CC = os.environ.get("HOSTCC", "cc")
-FLAGS = ["-std=gnu17", "-g", "-O2", "-Wall", "-Wextra", "-Werror", "-fno-builtin",
-         "-fno-pie", "-mcmodel=large",
-         "-fsanitize=undefined", "-fno-sanitize=alignment", "-fno-sanitize-recover=all"]
 IMAGE = ["kern_start=0x8004100000", "text_end=0x8004110000",
          "rodata_end=0x8004120000", "kern_end=0x8004140000"]
 
-pytestmark = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"),
-                                reason="the kernel's addresses are an x86-64's")
+pytestmark = hosted.on_x86_64
 
 
 def build(folder, out):
     """Compile the test with kern/page.c of the tree FOLDER."""
-    objects = [out / "test_pages.o", out / "pages_host.o"]
-    run([CC, *FLAGS, "-I", folder, "-I", HOST, "-c", HOST / "test_pages.c", "-o", objects[0]])
-    run([CC, *FLAGS, "-c", HOST / "pages_host.c", "-o", objects[1]])
-    run([CC, "-no-pie", "-fsanitize=undefined", *(f"-Wl,--defsym,{s}" for s in IMAGE),
-         *objects, "-o", out / "test_pages"])
-    return out / "test_pages"
+    return hosted.build("pages", folder, out, "-O2", "-fno-pie",
+                        "-mcmodel=large", "-fsanitize=undefined",
+                        "-fno-sanitize=alignment",
+                        link=["-no-pie", *(f"-Wl,--defsym,{s}" for s in IMAGE)])
 
 
 def test_random_memory_maps(tmp_path):

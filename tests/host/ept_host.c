@@ -1,49 +1,12 @@
-/* The host's side of test_ept.c: memory, messages, numbers. */
-#include <stdarg.h>
+/* The host's side of test_ept.c: physical memory. */
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 
 #define RAM	(16UL << 20)
 
 uintptr_t host_ram;
 void check_ept(int rounds);
-
-/* xorshift: the same numbers in every run. */
-uint64_t
-host_random(uint64_t limit)
-{
-	static uint64_t x = 88172645463325252UL;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return limit ? (x >> 11) % limit : 0;
-}
-
-void
-host_fail(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	printf("\n");
-	exit(1);
-}
-
-void
-_panic(const char *file, int line, const char *fmt, ...)
-{
-	va_list ap;
-
-	printf("panic at %s:%d: ", file, line);
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	printf("\n");
-	exit(1);
-}
 
 int
 main(void)

@@ -1,48 +1,10 @@
-/* The host's side of test_pages.c: memory at KERNBASE, messages, numbers. */
-#include <stdarg.h>
-#include <stdint.h>
+/* The host's side of test_pages.c: memory at KERNBASE, and no console. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 
 #define KERNBASE	0x8004000000UL
 
 size_t check_maps(int n);
-
-/* xorshift: the same numbers in every run. */
-uint64_t
-host_random(uint64_t limit)
-{
-	static uint64_t x = 88172645463325252UL;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return limit ? (x >> 11) % limit : 0;
-}
-
-void
-host_fail(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	printf("\n");
-	exit(1);
-}
-
-void
-_panic(const char *file, int line, const char *fmt, ...)
-{
-	va_list ap;
-
-	printf("panic at %s:%d: ", file, line);
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	printf("\n");
-	exit(1);
-}
 
 int
 cprintf(const char *fmt, ...)

@@ -7,9 +7,10 @@
  */
 #include <inc/assert.h>
 #include <inc/memlayout.h>
+#include "host.h"
+extern uintptr_t host_ram;		/* physical memory begins here */
 #undef KERNBASE
 #define KERNBASE	host_ram
-#include "ept_host.h"
 #include <kern/cpu.h>
 #undef thiscpu
 #define thiscpu		(&host_cpu)

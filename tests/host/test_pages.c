@@ -7,7 +7,7 @@
  * rule finds, each of them once.
  */
 #include "kern/page.c"
-#include "pages_host.h"
+#include "host.h"
 
 enum { MAXENTRIES = 12, MAP_AT = 0x9000 };
 #define REGULAR_TOP	(64UL << 20)
