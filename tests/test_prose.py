@@ -124,7 +124,10 @@ def test_bibliography(chapters, matter):
             cited.setdefault(match[1], f"{prose.file}:{line}: #bib:{match[1]}")
     faults = [f"{place} is no work of the bibliography"
               for key, place in cited.items() if key not in entries]
+    faults += [f"{matter['E-bibliography'].file}:{line}: no chapter cites #bib:{key}"
+               for key, line in entries.items() if key not in cited]
     assert not faults, "\n".join(faults)
+    assert len(entries) > 50
 
 
 # --------------------------------------------------------------------- preface
