@@ -169,6 +169,74 @@ entry:
 ![Bits.](figures/bits.svg){#fig:bits alt="Three fields."}
 """
 
+PREFACE = """\
+# How to read
+
+Begin with [](#ch:03-lab).
+
+## Tracks
+
+Three.
+"""
+
+LAB = """\
+# A lab
+
+See [](#tracks). As in [](#bib:two-1999), [the VMCS](#gl:vmcs) holds it.
+
+<<kern/a.c>>=
+int
+a(void)
+{
+	<<do it>>
+}
+@
+
+We do it.
+
+<<do it>>=
+int secret_1;
+
+<<a detail>>
+@
+
+The rest.
+
+<<a detail>>=
+secret_2();
+@
+
+<<do it (exercise 1)>>=
+return 0;	/* Your code. */
+@
+
+::: solution
+Because of this.
+:::
+
+## Exercises
+
+1. Why?
+
+   ::: answer
+   The answer is 42.
+   :::
+"""
+
+GLOSSARY = """\
+# Glossary
+
+[VMCS]{#gl:vmcs}
+:   A page of state.
+"""
+
+BIBLIOGRAPHY = """\
+# Bibliography
+
+1. []{#bib:one-1974}One. *First*.
+1. []{#bib:two-1999}Two. *Second*.
+"""
+
 BITS = {"title": "A word", "bits": 64, "fields": [
     {"name": "P", "from": 0, "to": 0}, {"name": "W & R", "from": 1, "to": 1},
     {"name": "address", "from": 12, "to": 51}, {"name": "NX", "from": 63, "to": 63}]}
@@ -501,6 +569,59 @@ def test_student_variant_is_told_apart(sample):
     assert "What the student starts from." in chunk and "kern/main.c" in chunk
 
 
+@pytest.fixture(scope="module")
+def more(tmp_path_factory):
+    """Front and back matter, and the students' edition: a folder with both."""
+    folder = tmp_path_factory.mktemp("more")
+    (folder / "chapters").mkdir()
+    for name, text in {"book.yaml": YAML, "00-preface.nw": PREFACE, "03-lab.nw": LAB,
+                       "D-glossary.nw": GLOSSARY, "E-bibliography.nw": BIBLIOGRAPHY}.items():
+        (folder / "chapters" / name).write_text(text)
+    for flags in ((), ("-e", "student")):
+        run = weave(folder, *flags)
+        assert run.returncode == 0, run.stderr
+    return {"full": pages(folder / "out/html"), "student": pages(folder / "out/html-student")}
+
+
+def test_preface_has_no_number(more):
+    page = more["full"]["00-preface.html"].html
+    assert re.search(r"<h1>How to read</h1>", page)
+    assert "<h2>Tracks</h2>" in page
+    contents = more["full"]["index.html"].html
+    assert '<li><a href="00-preface.html">How to read</a></li>' in contents
+    assert contents.index("How to read") < contents.index("A lab")
+
+
+def test_references_to_back_matter(more):
+    page = more["full"]["03-lab.html"].html
+    assert '<a href="E-bibliography.html#bib:two-1999">[2]</a>' in page
+    assert '<a href="D-glossary.html#gl:vmcs">the VMCS</a>' in page
+    assert 'See <a href="00-preface.html#tracks">Tracks</a>' in page
+    rows = data(more["full"]["index.html"].path.parent / "search-data.js")[0]
+    assert ["term", "VMCS", "glossary", "D-glossary.html#gl:vmcs", "A page of state."] in rows
+
+
+def test_students_edition(more):
+    full, student = more["full"]["03-lab.html"], more["student"]["03-lab.html"]
+    assert "The answer is 42" in full.html and "Because of this" in full.html
+    assert [c["id"] for c in full.codes] == ["c-kern-a-c", "c-do-it", "c-a-detail", "c-do-it-exercise-1"]
+    assert [c["id"] for c in student.codes] == ["c-kern-a-c", "c-do-it-exercise-1"]
+    # The stub stands for the solution, under its own number.
+    assert '<a class="ref" href="#c-do-it-exercise-1">⟨do it <small>3.4</small>⟩</a>' in student.html
+    assert '<a class="ref" href="#c-do-it">⟨do it <small>3.2</small>⟩</a>' in full.html
+    assert set(more["full"]) - set(more["student"]) >= {"F-answers.html"}
+    for file in more["student"]["03-lab.html"].path.parent.rglob("*"):
+        if file.suffix in (".html", ".js"):
+            text = file.read_text()
+            assert not re.search(r"secret|42|Because of this|a detail", text), file.name
+    assert "Your code" in more["student"]["file-kern-a-c.html"].html
+
+
+def test_editions_pass_the_checks(more):
+    check_pages(more["full"])
+    check_pages(more["student"])
+
+
 def test_transcripts_are_found(small):
     found = list(transcripts(small.folder / "chapters"))
     assert len(found) == 1
@@ -564,6 +685,49 @@ def test_fault_is_named_with_file_and_line(small, fault):
     assert words in run.stderr
     assert good.read_text() == "the last good page"
     assert [p.name for p in small.folder.glob("out/.html*")] == []
+
+
+def test_faults_are_found_again_and_good_pages_stay(small):
+    """Also when all but the faulty chapter is remembered."""
+    assert weave(small.folder).returncode == 0
+    page = small.folder / "out/html/01-first.html"
+    good = page.read_bytes()
+    for fault in ("unknown figure", "no source of a figure", "unknown manual section",
+                  "unclosed div"):
+        text, line, words = FAULTS[fault]
+        small.write("03-third.nw", "# The third\n\n" + text)
+        for _ in range(2):
+            run = weave(small.folder)
+            assert run.returncode == 1 and f"chapters/03-third.nw:{line}: " in run.stderr
+            assert words in run.stderr
+        assert page.read_bytes() == good
+        assert not (small.folder / "out/html/03-third.html").exists()
+    figure = small.folder / "figures/boxes.dot"
+    (small.folder / "chapters/03-third.nw").unlink()
+    figure.rename(figure.with_suffix(".gone"))
+    run = weave(small.folder)
+    line = ONE[:ONE.index("(figures/boxes.svg)")].count("\n") + 1
+    assert f"chapters/01-first.nw:{line}: no source of this figure" in run.stderr
+    assert page.read_bytes() == good
+    figure.with_suffix(".gone").rename(figure)
+    assert weave(small.folder).returncode == 0
+    assert page.read_bytes() == good
+
+
+def test_only_what_changed_is_made_again(small):
+    def made():
+        return {p.name: p.stat().st_mtime_ns for p in small.folder.glob("out/build/html/*.html")}
+    assert weave(small.folder).returncode == 0
+    first = made()
+    small.write("02-second.nw", TWO.replace("It goes on.", "It goes on and on."))
+    assert weave(small.folder).returncode == 0
+    assert {n for n, t in made().items() if t != first[n]} == {"02-second.html"}
+    assert "on and on" in (small.folder / "out/html/02-second.html").read_text()
+    # A new number in one chapter is seen in the other.
+    small.write("01-first.nw", ONE.replace("## What it prints", "## Before\n\nText.\n\n## What it prints"))
+    small.write("02-second.nw", TWO + "\nSee [](#printing).\n")
+    assert weave(small.folder).returncode == 0
+    assert ">section 1.2</a>" in (small.folder / "out/html/02-second.html").read_text()
 
 
 @pytest.mark.parametrize("name, text, words", [

@@ -26,6 +26,8 @@ import shutil
 import string
 import tempfile
 
+from book import BookError
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 MINISEARCH = os.path.join(HERE, "node_modules/minisearch/dist/umd/index.js")    # make deps
 ANSWERS = "F-answers"
@@ -87,6 +89,9 @@ class Pages:
         self.work, self.facts, self.ext = work, work.facts, ext
         self.chunks, self.names = work.code["chunks"], work.code["names"]
         self.title = esc(work.meta["title"])
+        with open(os.path.join(HERE, "page.html")) as file:
+            self.template = string.Template(file.read())
+        self.sides = {}             # file or None -> its list of contents
 
     # ---------------------------------------------------------- links
 
@@ -376,6 +381,7 @@ class Pages:
             + (f'<p class="rights">{esc(meta["rights"])}</p>' if meta.get("rights") else ""))
         self.files = [Page(file_page(name), f"<code>{esc(name)}</code>", self.file_page(name, rows),
                            listed=False) for name, rows in work.names.rows.items()]
+        self.listed = {p for p in pages if p.listed}
         scripts = {f"defs/{topic}.js": text for topic, text in self.definition_data().items()}
         scripts["search-data.js"] = self.search_data(bodies)
         return pages, scripts
@@ -386,9 +392,10 @@ class Pages:
                 return ""
             return f'<a rel="{rel}" href="{p.file}">{left}{p.number} {p.title}{right}</a>'
         first = page.file == "index.html"
-        with open(os.path.join(HERE, "page.html")) as file:
-            template = string.Template(file.read())
-        return template.substitute(
+        here = page.file if page in self.listed else None
+        if here not in self.sides:
+            self.sides[here] = self.contents(here)
+        return self.template.substitute(
             lang=self.work.meta.get("lang", "en"), book=self.title, body=page.body,
             title=self.title if first else
             f"{page.number} {esc(text_of(page.title))} – {self.title}".strip(),
@@ -398,7 +405,7 @@ class Pages:
                   + "</nav>",
             contents="" if first else '<nav class="side" id="contents" aria-label="Contents">\n'
                      '<p class="part"><a href="index.html">Contents</a></p>\n'
-                     + self.contents(page.file) + "\n</nav>")
+                     + self.sides[here] + "\n</nav>")
 
 
 def dump(value):
@@ -425,6 +432,8 @@ def write(work):
         shutil.copytree(work.figure_folder, os.path.join(stage, "figures"))
         for name in ("book.css", "book.js"):
             shutil.copy(os.path.join(HERE, name), stage)
+        if not os.path.exists(MINISEARCH):
+            raise BookError("woven/node_modules has no minisearch: make deps")
         shutil.copy(MINISEARCH, os.path.join(stage, "minisearch.js"))
         old = os.path.join(work.out, ".html.old")
         shutil.rmtree(old, ignore_errors=True)
