@@ -20,7 +20,7 @@ return function(W)
   local function here(id) return key(W.topic, id) end
   local function at(place) return key(place.topic, place.id) end
   local function write(blocks)
-    return (P.write(P.Pandoc(blocks), 'latex'):gsub('%s+$', ''))
+    return (P.write(P.Pandoc(blocks), 'latex', P.WriterOptions { wrap_text = 'wrap-none' }):gsub('%s+$', ''))
   end
 
   -- Code inside a line of prose: long words may be broken after a sign.
@@ -59,6 +59,8 @@ return function(W)
   local inside = { ['\\'] = '\\\\', ['{'] = '\\{', ['}'] = '\\}' }
   local colour = { kw = 'k', dt = 'k', pp = 'k', co = 'c', st = 's', ch = 's', im = 's' }
 
+  local WIDTH = 81                      -- columns that fit
+
   -- The tokens of a line; tabs end at the columns that they have in an editor.
   local function line(tokens)
     local o, column = {}, 0
@@ -78,7 +80,7 @@ return function(W)
     for _, t in ipairs(tokens) do
       if type(t) == 'string' then o[#o+1] = text(t)
       elseif t.ref then
-        column = column + #t.ref
+        column = column + #t.ref * 7 // 8
         o[#o+1] = t.to and ('\\R{%s}{%s}{%s}'):format(at(t.to), name(t.ref), t.to.number)
           or ('\\O{%s}'):format(name(t.ref))
       else
@@ -89,7 +91,8 @@ return function(W)
         o[#o+1] = c and ('\\%s{%s}'):format(c, s) or s
       end
     end
-    return table.concat(o):gsub(' +$', '')
+    local s = table.concat(o):gsub(' +$', '')
+    return column > WIDTH and ('\\W{%.3f}{%s}'):format(WIDTH / column, s) or s
   end
 
   -- Five lines or fewer stay on one page; of more, two at each end.
@@ -147,6 +150,12 @@ return function(W)
     return raw(('\\Chunk{%s}{%s}{%s}{%s}{%s}\n%s\n\\EndChunk{%s}'):format(here(c.id), c.number,
       c.file and code(c.name) or name(c.name), c.continued and '+' or '', where,
       code_lines(c.lines), table.concat(foot, ' ')))
+  end
+
+  function F.code_block(el)
+    local lines = {}
+    for l in (el.text .. '\n'):gmatch('([^\n]*)\n') do lines[#lines+1] = { l } end
+    return raw('\\Listing\n' .. code_lines(lines) .. '\n\\EndListing')
   end
 
   function F.chunk_code(c) return raw('\\Listing\n' .. code_lines(c.lines) .. '\n\\EndListing') end
@@ -217,8 +226,6 @@ return function(W)
     return widths
   end
 
-  local boxed = {}                      -- a table's text -> the same for use in a box
-
   function F.table(t, id, number, caption)
     local natural, longest, rows, heads = {}, {}, {}, {}
     local function cells(row, head)
@@ -254,35 +261,26 @@ return function(W)
     if number then title = ('\\textbf{Table %s.} %s'):format(number, title) end
     if title ~= '' then title = ('\\TableTitle{%s}{%s}'):format(id and here(id) or '', title) end
     local body = table.concat(rows, '\n')
-    local short = ('%s\\begin{ShortTable}{%s}\n%s\n%s\n\\end{ShortTable}'):format(title, columns, head, body)
-    if #rows <= 12 then return raw(short) end
-    local long = ('%s\\begin{LongTable}{%s}\n%s\\endhead\n%s\n\\end{LongTable}'):format(title, columns,
-      head == '' and '' or head, body)
-    boxed[long] = short
-    return raw(long)
+    if #rows <= 12 then
+      return raw(('%s\\begin{ShortTable}{%s}\n%s\n%s\n\\end{ShortTable}'):format(title, columns, head, body))
+    end
+    return raw(('%s\\begin{LongTable}{%s}\n%s\\endhead\n%s\n\\end{LongTable}'):format(title, columns, head, body))
   end
 
   -- ---------------------------------------------------------------- boxes
-
-  -- What may not be broken or float away inside a box.
-  local function settle(blocks)
-    return P.Div(blocks):walk { RawBlock = function(r)
-      if boxed[r.text] then return raw(boxed[r.text]) end
-    end }.content
-  end
 
   function F.manual_box(b)
     local heads = {}
     for i, s in ipairs(b.sections) do heads[i] = ('\\I{%s}{%s}'):format(at(s.to), esc(s.text)) end
     local o = P.Blocks { raw(('\\begin{Manual}{%s}{%s}'):format(here(b.id), table.concat(heads, '; '))) }
-    o:extend(settle(b.content))
+    o:extend(b.content)
     o:insert(raw('\\end{Manual}'))
     return o
   end
 
   function F.solution(content)
     local o = P.Blocks { raw('\\begin{Solution}') }
-    o:extend(settle(content))
+    o:extend(content)
     o:insert(raw('\\end{Solution}'))
     return o
   end
@@ -294,7 +292,7 @@ return function(W)
       here(('answer-%s-%s'):format(W.number, a.number)), W.number, a.number, write(a.content)))
   end
 
-  function F.exercise(el) return rawin(('\\A{%s}'):format(here(el.identifier))) end
+  function F.exercise(el) return rawin(('\\Au{%s}'):format(here(el.identifier))) end
 
   -- ---------------------------------------------------------------- headers, links
 

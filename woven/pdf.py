@@ -101,8 +101,10 @@ class Print:
     def letters(names):
         """The names in order, each with the letter that it is the first of."""
         last = None
-        for n in Pages.sorted_names(names):
-            letter = n.lstrip("[_.")[:1].upper()
+        def bare(text):
+            return text.replace("[", "").lstrip("_./")
+        for n in sorted(names, key=lambda n: (bare(n).lower(), n)):
+            letter = bare(n)[:1].upper()
             letter = letter if letter.isalpha() else "–"
             yield n, letter if letter != last else None
             last = letter
@@ -139,7 +141,7 @@ class Print:
             many = len(words[word]) > 1
             for i, (chunk, d) in enumerate(words[word]):
                 where = rf" \Where{{{esc(chunk['files'][0])}}}" if many and chunk["files"] else ""
-                out.append((r"\Entry " + code(word) if i == 0 else r"\Again ") + where
+                out.append((r"\Entry " + code(word) if i == 0 else out.pop() + r"\Again") + where
                            + rf"\X{{{chunk['topic']}/{d['id']}}}"
                            + "".join(rf"\U{{{key(u)}}}" for u in d["uses"]))
         return "\n".join([*out, r"\end{Index}"])

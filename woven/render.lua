@@ -35,6 +35,7 @@
 --   link(el, to)             -> Inline    el: a Link whose content is complete; to: a label
 --   exercise(el, n)          -> Inline    the mark before an exercise: el is an empty Span
 --   note(el)                 optional: a footnote
+--   code_block(el)           optional: a block of code that is no chunk
 --
 -- A PLACE is {topic, id, number}: "05-physical-memory", "c-find-a-page", "5.12" (a
 -- chunk) or a definition's place, {topic, id} (id "d-page_alloc").
@@ -130,6 +131,7 @@ end
 local function code_block(el)
   if el.classes:includes('chunk') then return F.chunk(D.chunks[el.identifier]) end
   if el.classes:includes('transcript') then return transcript(el) end
+  if F.code_block then return F.code_block(el) end
 end
 
 -- ------------------------------------------------------------------ blocks
