@@ -195,7 +195,7 @@ def read(path):
         raise BookError("\n".join(check.faults))
     for number, lecture in enumerate(value["lectures"], 1):
         lecture["number"] = number
-        lecture["sections"] = {t: chapters[t] for t in lecture["chapters"]}
+        lecture["all_sections"] = chapters
     return value["lectures"]
 
 
