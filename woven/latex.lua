@@ -98,9 +98,10 @@ return function(W)
   -- Five lines or fewer stay on one page; of more, two at each end.
   local function code_lines(lines)
     local o, n = {}, #lines
-    for i, l in ipairs(lines) do
+    while n > 0 and #lines[n] == 0 do n = n - 1 end
+    for i = 1, n do
       local keep = i < n and (n <= 5 or i == 1 or i == n - 1)
-      o[i] = (keep and '\\KN{' or '\\K{') .. line(l) .. '}'
+      o[i] = (keep and '\\KN{' or '\\K{') .. line(lines[i]) .. '}'
     end
     return table.concat(o, '\n')
   end
@@ -134,14 +135,14 @@ return function(W)
       within[#within+1] = code(f)
     end
     if #within > 0 then where = where .. ', in ' .. table.concat(within, ', ') end
-    if c.exercise then foot[#foot+1] = 'What the student starts from.' end
+    if c.exercise then foot[#foot+1] = W.data.student and 'What you start from.' or 'What the student starts from.' end
     if c.previous then foot[#foot+1] = 'Continues ' .. paged(c.previous) .. '.' end
     local used = {}
     for i, u in ipairs(c.used) do
       if i > 8 then used[#used+1] = '…'; break end
       used[#used+1] = paged(u)
     end
-    if #used > 0 and not c.continued then
+    if #used > 0 and not (c.previous and c.previous.topic == c.topic) then
       foot[#foot+1] = (#used > 1 and 'Used in chunks ' or 'Used in chunk ') .. table.concat(used, '; ') .. '.'
     end
     if c.next then foot[#foot+1] = 'Continued in ' .. paged(c.next) .. '.' end
@@ -182,7 +183,7 @@ return function(W)
     for i, l in ipairs(t.lines) do
       local keep = i < #t.lines and (i == 1 or i == #t.lines - 1)
       lines[i] = ('\\%s{%s}'):format(keep and 'TN' or 'T', l[2]
-        and line { l[1], '' } .. '\\b{' .. line { l[2] } .. '}' or line { l[1] })
+        and line { l[1] } .. ' \\b{' .. line { l[2] } .. '}' or line { l[1] })
     end
     return raw(('\\Transcript{%s}\n%s\n\\EndTranscript'):format(table.concat(say, ', '), table.concat(lines, '\n')))
   end

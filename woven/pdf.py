@@ -14,7 +14,7 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 from book import BookError
-from pages import Pages
+from pages import ANSWERS, Pages
 from pipeline import slurp
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -79,8 +79,9 @@ class Print:
                 for k, mark, text in CHAPTER.findall(texts[topic]):
                     out.append(rf"\TocChapter{{{k}}}{{{mark}}}{{{text}}}" if mark
                                else rf"\TocPlain{{{k}}}{{{text}}}")
-                out += [rf"\TocSection{{{k}}}{{{mark}}}{{{text}}}"
-                        for k, mark, text in SECTION.findall(texts[topic])]
+                if topic != ANSWERS:
+                    out += [rf"\TocSection{{{k}}}{{{mark}}}{{{text}}}"
+                            for k, mark, text in SECTION.findall(texts[topic])]
         out.append(r"\TocGap")
         out += [rf"\TocPlain{{book/{k}}}{{{text}}}" for k, text, _ in after]
         return "\n".join([*out, r"\end{Toc}"])
@@ -147,7 +148,7 @@ class Print:
         return "\n".join([*out, r"\end{Index}"])
 
     def answers(self, found):
-        out = []
+        out = [rf"\Chapter{{Appendix}}{{{ANSWERS}/ch:{ANSWERS}}}{{{bookmark('F Answers')}}}{{F}}{{Answers}}"]
         for topic, answers in found.items():
             number = self.outline.numbers[topic]
             head = CHAPTER.search(self.texts[topic])
@@ -157,7 +158,7 @@ class Print:
             for n, text in answers:
                 out.append(rf"\Answer{{{topic}/answer-{n}}}{{{topic}/exercise-{n}}}"
                            rf"{{{n.replace('-', '.')}}}" + "\n" + text)
-        return "\n".join(out)
+        return "\n".join(out) + "\n"
 
     # ---------------------------------------------------------- the whole
 
@@ -175,7 +176,9 @@ class Print:
                  ("chunks", "Files and chunks", self.files_and_chunks()),
                  ("identifiers", "Identifiers", self.identifiers())]
         if answers:
-            after.insert(0, ("answers", "Answers", self.answers(answers)))
+            self.outline.topics.append(ANSWERS)
+            self.outline.numbers[ANSWERS] = "F"
+            self.texts[ANSWERS] = files[ANSWERS + ".tex"] = self.answers(answers)
         body = [self.title_page(), self.contents(self.texts, after)]
         for number, (title, topics) in enumerate(self.outline.parts()):
             body.append(rf"\Part{{book/part-{number}}}{{{bookmark(title)}}}{{{esc(title)}}}"
