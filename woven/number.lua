@@ -184,11 +184,11 @@ end
 function Pandoc(doc)
   topic = P.utils.stringify(doc.meta['weave-topic'])
   chapter = P.utils.stringify(doc.meta['weave-number'])
-  doc.blocks = scan(doc.blocks:walk { Header = plain_code, Link = plain_code })
-  doc:walk { Link = function(l)
+  doc.blocks = scan(doc.blocks:walk { Header = plain_code, Link = function(l)
     local id = l.target:match('^#(.*)$')
     if id then facts.refs[#facts.refs+1] = id end
-  end }
+    return plain_code(l)
+  end })
   local f = assert(io.open(P.utils.stringify(doc.meta['weave-facts']), 'w'))
   f:write(json(facts), '\n'); f:close()
   doc.meta = {}

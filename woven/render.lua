@@ -229,17 +229,18 @@ function Pandoc(doc)
   W.data, W.format, W.chunks = D, meta('format'), D.chunks
   W.topic, W.number, W.kind = D.topic, D.number, D.kind
   F = dofile(meta('module'))(W)
-  local blocks = P.Blocks {}
-  local slides = W.format == 'slides'
-  if slides then
+  local blocks = doc.blocks
+  if W.format == 'slides' then
+    blocks = P.Blocks {}
     doc.blocks:walk { Div = function(d) if d.classes:includes('slide') then blocks:insert(d) end end }
-  else
-    blocks = doc.blocks:walk { Div = function(d)
-      if d.classes:includes('slide') or d.classes:includes('notes') then return {} end
-    end }
   end
-  -- One at a time from the inside out: Para before its Code is seen as a quote.
-  blocks = P.Div(blocks):walk { Para = rules.Para, CodeBlock = rules.CodeBlock }:walk {
+  -- Twice, because Para wants to see its Code before that is a quote.
+  blocks = P.Div(blocks):walk {
+    Para = rules.Para, CodeBlock = rules.CodeBlock,
+    Div = W.format ~= 'slides' and function(d)
+      if d.classes:includes('slide') or d.classes:includes('notes') then return {} end
+    end or nil,
+  }:walk {
     Inlines = rules.Inlines, Code = rules.Code, Header = rules.Header, Span = rules.Span,
     Table = rules.Table, Div = rules.Div }.content
   return P.Pandoc(blocks, {})
