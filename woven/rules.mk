@@ -1,6 +1,6 @@
 ## Pages out of the chapters
 
-generated += woven/html woven/html-student woven/build woven/.html.*
+generated += woven/html woven/html-student woven/slides woven/slides-student woven/build woven/.html.*
 
 edition = $(if $(EDITION),-e '$(EDITION)')
 student = $(if $(filter student,$(EDITION)),-student)
@@ -11,6 +11,13 @@ html: ## weave all chapters into woven/html, one page a chapter
 	@$(weave) html . woven
 	@echo "woven/html$(student)/index.html: $$(ls woven/html$(student)/*.html | wc -l) pages"
 
+slides: ## the lectures' slides, each with a PDF, and their plan: woven/slides
+	@tangle/deps --need tangle weave slides
+	@$(weave) slides . woven
+	@echo "woven/slides$(student)/index.html: $$(ls woven/slides$(student)/*.pdf | wc -l) lectures"
+
+woven: html slides ## all of these (EDITION=student: without solutions)
+
 read: html ## weave, then open the book in a browser
 	@case $$(uname) in Darwin) open woven/html$(student)/index.html ;; \
 	*) xdg-open woven/html$(student)/index.html ;; esac
@@ -19,4 +26,4 @@ stats: ## chunk sizes and prose a chapter (V=1: name chunks; CHECK=1: fail)
 	@tangle/deps --need tangle
 	@$(PYTHON) woven/stats.py $(if $(CHECK),--check) $(if $(V),--list) chapters
 
-.PHONY: html read stats
+.PHONY: html slides woven read stats

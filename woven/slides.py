@@ -25,6 +25,9 @@ from book import BookError
 HERE = os.path.dirname(os.path.abspath(__file__))
 REVEAL = os.path.join(HERE, "node_modules", "reveal.js")
 SLIDE = re.compile(r'^<section id="([^"]*)" class="level\d ([^"]*\bslide\b[^"]*)">\n(.*?)^</section>', re.M | re.S)
+# Paper: A4 upright, with room for notes below a slide; without notes, a slide a page.
+PAPER = "@page { size: 1400px 1980px; margin: 60px; }\n"
+SMALL_PAPER = "@page { size: 1320px 800px; margin: 18px 20px 0; }\n"
 TITLE = re.compile(r"<h(\d)[^>]*>(.*?)</h\1>", re.S)
 NOTES = re.compile(r'<div class="notes">\n?(.*)</div>\s*\Z', re.S)
 OPENS = re.compile(r"^:{3,}\s*(?:\{[^}]*\.slide\b|slide\b)")
@@ -402,7 +405,7 @@ def write(work):
 
     def paper(lecture):
         page, pdf = (os.path.join(build, lecture.name + end) for end in (".html", ".pdf"))
-        text = lecture.paper(template, PAGE + own, fit)
+        text = lecture.paper(template, (SMALL_PAPER if work.student else PAPER) + own, fit)
 
         def make():
             with open(page, "w") as file:
@@ -426,7 +429,3 @@ def write(work):
         os.replace(path + ".new", path)
     for name in set(os.listdir(out)) - set(files) - {os.path.basename(p) for p in papers}:
         os.remove(os.path.join(out, name))
-
-
-# The paper's size is the slide's width with the margins of A4, upright.
-PAGE = "@page { size: 1400px 1980px; margin: 60px; }\n"
