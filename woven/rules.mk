@@ -22,6 +22,16 @@ read: html ## weave, then open the book in a browser
 	@case $$(uname) in Darwin) open woven/html$(student)/index.html ;; \
 	*) xdg-open woven/html$(student)/index.html ;; esac
 
+pdf: ## typeset the book: woven/book.pdf
+	@tangle/deps --need tangle weave print
+	@$(weave) pdf . woven
+	@echo "woven/book$(student).pdf"
+
+epub: ## the book for reading devices: woven/book.epub
+	@tangle/deps --need tangle weave print
+	@$(weave) epub . woven
+	@echo "woven/book$(student).epub"
+
 stats: ## chunk sizes and prose a chapter (V=1: name chunks; CHECK=1: fail)
 	@tangle/deps --need tangle
 	@$(PYTHON) woven/stats.py $(if $(CHECK),--check) $(if $(V),--list) chapters
