@@ -8,7 +8,7 @@ PYTHON = $(shell tangle/deps --python)
 PYTEST = $(PYTHON) -m pytest -n auto --dist loadfile $(if $(V),-v) $(PYTEST_ARGS) tests
 
 check: ## run all tests
-	@tangle/deps --need tangle build qemu bochs gdb check weave pages
+	@tangle/deps --need tangle build qemu bochs gdb check weave print pages
 	$(PYTEST)
 
 check-fast: ## run the tests that are quick: under two minutes
