@@ -5,7 +5,8 @@ Bochs's clock is set to run by instructions alone (4 million a second,
 sync=none, a fixed time of day), so its time-stamp counter gives the same
 number in every run and on every machine.  The table goes to the terminal and,
 for the book, to woven/costs.tsv; what has no published counterpart goes to
-woven/exits.tsv.
+woven/exits.tsv.  What the chapters quote of it is listed in quoted-costs.tsv,
+and compared.
 """
 import argparse
 import pathlib
@@ -15,7 +16,7 @@ import sys
 import tempfile
 
 from emulator import Machine
-from trees import ROOT, planted, run, tree
+from trees import ROOT, planted, run, tree, with_programs
 
 PUBLISHED = ROOT / "tests/published-costs.tsv"
 OUT = ROOT / "woven/costs.tsv"
@@ -23,6 +24,7 @@ DETAILS = ROOT / "woven/exits.tsv"
 CLOCK = "--ips 4000000 --sync none"
 VM = r"vm\$ "
 LEAVE = "\x1d"
+QUOTED = ROOT / "tests/quoted-costs.tsv"
 MEASURING = {"GUEST_KERNEL": "obj/guest/kern/kernel-bench"}
 
 
@@ -98,6 +100,22 @@ COUNTING = (
      r"\n\t    vmcs_reads, vmcs_writes);\1"),
 )
 
+# What keeps the kernel from printing a line for each environment.
+SILENT = tuple((path, r'cprintf\("\[%08x\] (new env|free env|exiting gracefu'
+                      r'lly|destroying)[^;]*;', "(void) 0;")
+               for path in ("kern/env.c", "kern/syscall.c"))
+
+# What makes vmm say when it is where.
+TELLING = (
+    ("user/vmm.c", r"(\tguest = make_guest\(\);)",
+     r'\tcprintf("bench: begins %lu\\n", read_tsc());\n\1'),
+    ("user/vmm.c", r"(\tif \(r == 0 && make_disk)",
+     r'\tcprintf("bench: loaded %lu\\n", read_tsc());\n\1'),
+    ("user/vmm.c", r"(\tsys_env_set_status\(guest, ENV_RUNNABLE\);)",
+     r'\tcprintf("bench: copied %lu\\n", read_tsc());\n\1'),
+    ("user/vmm.c", r"\A", r"#include <inc/x86.h>\n"),
+)
+
 
 def count(machine, guest=""):
     """What the monitor's `exits` counts of a guest; the host's shell is at
@@ -144,6 +162,67 @@ def with_manager(machine, orders):
         machine.expect(answer)
 
 
+def run_program(jos, program):
+    """The figures that a program prints as the only one beside the file
+    server."""
+    with Machine(jos, f"run-{program}-bochs", BOCHSOPTS=CLOCK,
+                 timeout=300) as machine:
+        machine.expect("bench: done")
+        return lines(machine)
+
+
+def take_fork_apart(programs, folder):
+    """(name, ticks) for a fork in a small program, and for its parts."""
+    whole = "small fork, exit, wait"
+    loud = run_program(programs, "smallfork")
+    parts = run_program(planted(programs, folder, *SILENT), "smallfork")
+    yield whole, loud[whole]
+    yield "small fork: print a line", (loud[whole] - parts.pop(whole)) // 3
+    yield from parts.items()
+
+
+def take_start_apart(jos, folder):
+    """(name, ticks) for the stretches from power-on to the guest's prompt."""
+    telling = planted(jos, folder, *TELLING)
+    image = folder / "fs.img"
+    shutil.copy(telling / "obj/fs/clean-fs.img", image)
+    with Machine(telling, "run-vmm-bochs", fs_img=image, BOCHSOPTS=CLOCK,
+                 timeout=300) as machine:
+        machine.expect(VM)
+        at = lines(machine)
+        text = machine.command("ticks", VM)
+    end = int(re.search(r"first prompt: (\d+)", text).group(1))
+    yield "start of a guest: the host boots", at["begins"]
+    yield "start of a guest: it is loaded", at["loaded"] - at["begins"]
+    yield "start of a guest: the image is copied", at["copied"] - at["loaded"]
+    yield "start of a guest: it boots", end - at["copied"]
+
+
+def read_a_mib(machine, prompt):
+    """The ticks that diskcost needs to read its file."""
+    return int(re.search(r"read a MiB (\d+)",
+                         machine.command("diskcost", prompt)).group(1))
+
+
+def move_a_mib(jos, image):
+    """(name, ticks) for a MiB on the host's disk, and for reading one that
+    count_exits has left in IMAGE, with nothing in a cache at first."""
+    with Machine(jos, "bochs", fs_img=image, BOCHSOPTS=CLOCK,
+                 timeout=300) as machine:
+        machine.expect(r"\n\$ ")
+        text = machine.command("diskcost write")
+        yield ("write a MiB of the host's disk, ticks",
+               int(re.search(r"a MiB (\d+)", text).group(1)))
+    for where, target, prompt in (("host", "bochs", r"\n\$ "),
+                                  ("guest", "run-vmm-bochs", VM)):
+        with Machine(jos, target, fs_img=image, BOCHSOPTS=CLOCK,
+                     timeout=300) as machine:
+            machine.expect(prompt)
+            for state in "first", "cached":
+                yield (f"read a MiB of the {where}'s disk, {state}, ticks",
+                       read_a_mib(machine, prompt))
+
+
 def count_exits(jos, image):
     """(name, count) for the exits of a guest's boot and of its disk."""
     with Machine(jos, "bochs", fs_img=image, BOCHSOPTS=CLOCK,
@@ -169,13 +248,54 @@ def count_exits(jos, image):
 
 
 def details(jos, folder):
-    """(name, figure) for what has no published counterpart."""
+    """{name: figure} for what has no published counterpart."""
     image = folder / "fs.img"
     shutil.copy(jos / "obj/fs/clean-fs.img", image)
     counting = planted(jos, folder, *COUNTING, count=1)
-    yield from count_vmcs_accesses(counting, image)
+    figures = dict(count_vmcs_accesses(counting, image))
     shutil.copy(jos / "obj/fs/clean-fs.img", image)
-    yield from count_exits(jos, image)
+    figures |= count_exits(jos, image)
+    figures |= move_a_mib(jos, image)
+    for what in "write a MiB of the {}'s disk, ticks", \
+            "read a MiB of the {}'s disk, first, ticks":
+        more = figures[what.format("guest")] - figures[what.format("host")]
+        figures[f"{what.split()[0]} a block, a guest's more"] = more // 256
+    figures |= take_start_apart(jos, folder / "start")
+    figures |= take_fork_apart(with_programs(), folder / "fork")
+    return figures | run_program(with_programs(), "guestcosts")
+
+
+def quotes():
+    """(line, chapter, phrase, [(number as it is written, row)], tolerance in
+    per cent) for each quotation of costs in the book."""
+    for n, line in enumerate(QUOTED.read_text().splitlines(), 1):
+        if line and not line.startswith("#"):
+            chapter, phrase, rows, tolerance = line.split("\t")
+            numbers = re.findall(r"\{(.*?)\}", phrase)
+            rows = rows.split("; ")
+            assert len(numbers) == len(rows), f"{QUOTED.name}:{n}: {line}"
+            yield (n, chapter, re.sub(r"[{}]", "", phrase),
+                   list(zip(numbers, rows)), float(tolerance))
+
+
+def value(number):
+    """What a number says that is written as 1,900 or 3.7 million, or as 3.7
+    in a column of millions."""
+    digits, _, unit = number.partition(" ")
+    return float(digits.replace(",", "")) * (
+        1e6 if unit == "million" or "." in digits else 1)
+
+
+def wrong_quotes(figures):
+    """What to say of each number that isn't what has been counted."""
+    for n, chapter, phrase, numbers, tolerance in quotes():
+        for number, row in numbers:
+            if row not in figures:
+                yield f"{QUOTED.name}:{n}: nothing counts {row!r}"
+            elif abs(value(number) - figures[row]) > \
+                    figures[row] * tolerance / 100:
+                yield (f"{QUOTED.name}:{n}: chapter {chapter} says {number} "
+                       f"in {phrase!r}: {row} is {figures[row]:,}")
 
 
 def main():
@@ -211,11 +331,15 @@ def main():
     print(f"\nThe same in {runs} runs: {'yes' if same else 'NO'}. "
           f"Written to {OUT.relative_to(ROOT)}.")
     with tempfile.TemporaryDirectory() as folder:
-        figures = list(details(jos, pathlib.Path(folder)))
-    print("\n" + "\n".join(f"{name:50}{n:12,}" for name, n in figures))
+        figures = details(jos, pathlib.Path(folder))
+    print("\n" + "\n".join(f"{name:50}{n:12,}"
+                            for name, n in figures.items()))
     DETAILS.write_text("# name\tfigure\n" + "".join(
-        f"{name}\t{n}\n" for name, n in figures))
-    sys.exit(0 if same else 1)
+        f"{name}\t{n}\n" for name, n in figures.items()))
+    wrong = list(wrong_quotes(results[0] | figures | {
+        f"published: {name}": was for name, (was, _) in rows.items()}))
+    print("\n" + "\n".join(wrong or ["What the book quotes is right."]))
+    sys.exit(0 if same and not wrong else 1)
 
 
 if __name__ == "__main__":
