@@ -673,6 +673,8 @@ FAULTS = {
     "closed twice": ("Text.\n\n:::\n", 5, ":::"),
     "unclosed fence": ("```sh\nls\n", 3, "fenced block"),
     "chunk in a fence": ("```\n<<a>>=\nx\n@\n", 4, "<<a>>="),
+    "unclosed chunk": ("<<a>>=\nx\n\n## More\n\n<<b>>=\ny\n@\n", 3, "<<a>> is never closed"),
+    "unclosed chunk at the end": ("<<a>>=\nx\n", 3, "<<a>> is never closed"),
     "a second title": ("# Again\n", 3, "# title"),
     "unescaped sign": ("a << b\n", 3, "<<"),
     "open quote": ("a [[b\n", 3, "[["),
@@ -740,6 +742,7 @@ def test_only_what_changed_is_made_again(small):
     ("figures/bad.json", "{", "figures/bad.json"),
     ("figures/bad.dot", "digraph {", "figures/bad.dot"),
     ("figures/boxes.svg", "<svg/>", "makes the same figure"),
+    ("chapters/book.yaml", "title: A\nparts: [\n", "chapters/book.yaml:3"),
     ("chapters/notes.nw", "# Notes\n", "chapters/notes.nw:1")])
 def test_fault_of_a_file(small, name, text, words):
     small.write(name, text)

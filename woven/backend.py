@@ -24,6 +24,7 @@ from names import Names, WORD
 FENCE = re.compile(r"^\s*(`{3,}|~{3,})(.*)$")
 DIV = re.compile(r"^\s*:{3,}\s*(\{.*\}|[\w.-]+)?\s*:*\s*$")
 NOTE = re.compile(r"\[\^[^\]\s]+\]")
+START = re.compile(r"<<.*>>=\s*$")
 ANSWER = re.compile(r"\b(answer|solution)\b")
 ATTRIBUTES = re.compile(r"\s\{[^}]*\}\s*$")
 LANGUAGES = [(r"\.[ch]$", "c"), (r"\.S$", "gas"), (r"[Mm]akefile$|\.mk$", "makefile"),
@@ -300,6 +301,20 @@ def code_table(book, names, slices):
     }
 
 
+def unclosed(chapter):
+    """Faults: chunks that no line `@` ends, so that prose would become code."""
+    opened = None
+    with open(chapter.path) as file:
+        for number, line in enumerate([*file, "<<>>=\n"], 1):
+            if START.match(line):
+                if opened:
+                    yield (f"{chapter.file}:{opened[0]}: {opened[1]} is never closed: "
+                           "a line `@` ends a code chunk")
+                opened = number, line.strip().removesuffix("=")
+            elif re.match(r"@(\s|$)", line):
+                opened = None
+
+
 def weave(folder, inc, out, edition="full"):
     """Read the book; write OUT/NN-topic.md and OUT/code.json; return chapters and slices."""
     os.makedirs(out, exist_ok=True)
@@ -314,6 +329,7 @@ def weave(folder, inc, out, edition="full"):
         book.leave_out_solutions()
     errors, texts = [], {}
     for chapter in book.chapters:
+        errors += unclosed(chapter)
         prose = Prose(chapter, errors, edition)
         for part in chapter.parts:
             if isinstance(part, noweb.Chunk):

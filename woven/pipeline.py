@@ -161,8 +161,11 @@ class Pipeline:
             return dict(zip(self.topics, pool.map(work, self.topics)))
 
     def pandoc(self, topic, *arguments):
-        run = subprocess.run(["pandoc", "--fail-if-warnings", "--preserve-tabs", "--wrap=none",
-                              *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        try:
+            run = subprocess.run(["pandoc", "--fail-if-warnings", "--preserve-tabs", "--wrap=none",
+                                  *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        except FileNotFoundError:
+            raise BookError("pandoc not found: install pandoc (make deps)") from None
         if run.returncode or run.stderr:
             raise BookError(f"chapters/{topic}.nw:1: pandoc: {run.stderr.strip()}")
 
@@ -179,8 +182,7 @@ class Pipeline:
     # -------------------------------------------------------------- reading
 
     def read(self):
-        with open(os.path.join(self.folder, "chapters", "book.yaml")) as file:
-            self.meta = yaml.safe_load(file)
+        self.meta = self._read_meta()
         self.manual = read_manual(os.path.join(HERE, "manual-sections.tsv"))
         self.faults = figures.make_all(os.path.join(self.folder, "figures"), self.figure_folder)
         try:
@@ -203,6 +205,20 @@ class Pipeline:
             self._check(topic)
         if self.faults and not self.draft:
             raise BookError("\n".join(self.faults))
+
+    def _read_meta(self):
+        try:
+            with open(os.path.join(self.folder, "chapters", "book.yaml")) as file:
+                meta = yaml.safe_load(file)
+        except OSError as error:
+            raise BookError(f"chapters/book.yaml: {error.strerror}") from None
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            raise BookError(f"chapters/book.yaml:{mark.line + 1 if mark else 1}: "
+                            f"{getattr(error, 'problem', error)}") from None
+        if not isinstance(meta, dict) or "title" not in meta:
+            raise BookError("chapters/book.yaml:1: no title")
+        return meta
 
     def _number(self, topic):
         source, ast, facts = (self.path(topic, k) for k in ("md", "json", "facts.json"))
