@@ -970,59 +970,6 @@ def test_contrast(theme):
     assert contrast(colours["text"], colours["mark"]) >= 4.5
 
 
-@pytest.fixture(scope="module")
-def browser():
-    """A browser without a window; it reports what a page fetched."""
-    webdriver = pytest.importorskip("selenium.webdriver")
-    driver = shutil.which("chromedriver")
-    if not driver:
-        pytest.skip("no chromedriver: make deps")
-    options = webdriver.ChromeOptions()
-    for flag in ("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run",
-                 "disable-background-networking", "disable-component-update", "disable-sync"):
-        options.add_argument("--" + flag)
-    from selenium.webdriver.chrome.service import Service
-    chrome = webdriver.Chrome(service=Service(driver), options=options)
-    yield chrome
-    chrome.quit()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("width", [360, 820, 1400])
-def test_no_page_scrolls_sideways(real, browser, width):
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
-        "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 700})
-    for name, page in real[0].items():
-        browser.get(page.path.as_uri())
-        wide = browser.execute_script("return document.documentElement.scrollWidth")
-        assert wide <= width, f"{name} is {wide} wide on {width}"
-
-
-@pytest.mark.slow
-def test_pages_fetch_only_their_own_files(real, browser):
-    for page in real[0].values():
-        browser.get(page.path.as_uri())
-        fetched = browser.execute_script(
-            "return performance.getEntriesByType('resource').map(e => e.name)")
-        assert all(f.startswith(page.path.parent.as_uri()) for f in fetched)
-
-
-@pytest.mark.slow
-def test_theme_follows_the_system_and_the_button(real, browser):
-    def ground():
-        return browser.execute_script("return getComputedStyle(document.body).backgroundColor")
-    seen = {}
-    for theme in ("light", "dark"):
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {
-            "features": [{"name": "prefers-color-scheme", "value": theme}]})
-        browser.get(real[0]["index.html"].path.as_uri())
-        seen[theme] = ground()
-    assert seen["light"] != seen["dark"]
-    browser.find_element("css selector", "button.theme").click()    # back to light
-    assert ground() == seen["light"]
-    browser.execute_script("localStorage.clear()")
-
-
 # ------------------------------------------------------------------ make stats
 
 def stats(folder, *flags):

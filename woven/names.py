@@ -41,7 +41,8 @@ class Names:
         self.words = {}             # word -> [Definition]
         self.rows = {n: expand(book, n) for n in book.file_names()}     # of each file
         self.spans = {}             # file -> [(first row, last row, function or struct)]
-        sources = {n: rows for n, rows in self.rows.items() if n.endswith((".c", ".h", ".S"))}
+        sources = {n: rows for n, rows in self.rows.items() if n.endswith((".c", ".h", ".S"))
+                   and not n.startswith("/") and ".." not in n.split("/")}
         for definition in _definitions(book, sources, self.spans):
             same = self.words.setdefault(definition.word, [])
             if not any(d.chunk is definition.chunk for d in same):
