@@ -176,6 +176,8 @@ def sections(path):
 def read(path):
     """The lectures, each a mapping with its number; BookError names faults."""
     folder, file = os.path.split(path)
+    if not os.path.exists(path):
+        raise BookError(f"chapters/{file}:1: the book has no plan of lectures")
     chapters = {name[:-3]: sections(os.path.join(folder, name))
                 for name in os.listdir(folder or ".") if CHAPTER_NAME.match(name)}
     try:

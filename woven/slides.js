@@ -3,8 +3,11 @@
 // Make what stands on a sheet smaller until it fits.
 function fit(sheet) {
 	const large = 34, small = 18;
+	const end = sheet.getBoundingClientRect().top + 674;	// the foot begins below
+	const text = [...sheet.querySelectorAll("li, p:not(.foot, .book), pre, table")];
 	const fits = () => sheet.scrollHeight <= sheet.clientHeight
 		&& sheet.scrollWidth <= sheet.clientWidth
+		&& text.every(t => t.getBoundingClientRect().bottom <= end)
 		&& [...sheet.querySelectorAll("pre")].every(p => p.scrollWidth <= p.clientWidth);
 	for (let size = large; size >= small; size--) {
 		sheet.style.fontSize = size + "px";

@@ -310,7 +310,7 @@ code { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .9em
 <body>
 <main>
 <h1>Lectures</h1>
-<p>$count lectures of $minutes minutes on <cite>$title</cite>. In the slides: arrows go on, S opens the speaker’s view with the notes, D makes it dark, F fills the screen, ? lists the keys. The PDFs have a page a slide$notes. A demo is run in a terminal; it takes five minutes at most.</p>
+<p>$count lectures of $minutes minutes on <cite>$title</cite>. In the slides: arrows go on, ${speaker}D makes it dark, F fills the screen, ? lists the keys. The PDFs have a page a slide$notes. A demo is run in a terminal; it takes five minutes at most.</p>
 $lectures
 </main>
 </body>
@@ -342,6 +342,7 @@ def plan(work, all_lectures, pdf):
     return string.Template(PLAN).substitute(
         lang=work.meta.get("lang", "en"), title=esc(work.meta["title"]), count=len(all_lectures),
         minutes=lectures.MINUTES, notes="" if work.student else " with its notes",
+        speaker="" if work.student else "S opens the speaker’s view with the notes, ",
         lectures="\n".join(out))
 
 
