@@ -9,12 +9,11 @@ import datetime
 import html
 import os
 import re
-import subprocess
 import uuid
 import zipfile
 
-from book import BookError
 from pages import ANSWERS, Page, Pages, esc, text_of
+from pdf import run
 from pipeline import slurp
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -133,9 +132,7 @@ class Epub:
         def make():
             with open(source, "w") as file:
                 file.write(svg)
-            run = subprocess.run(["rsvg-convert", "-o", target, source], capture_output=True, text=True)
-            if run.returncode:
-                raise BookError(f"rsvg-convert: {run.stderr.strip()}")
+            run(["rsvg-convert", "-o", target, source])
         self.work.cached(target, [svg], make)
         return slurp(target)
 

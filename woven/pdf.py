@@ -54,7 +54,7 @@ def key(place):
 class Print:
     def __init__(self, work):
         self.work = work
-        self.folder = os.path.join(work.build, "pdf")
+        self.folder = os.path.join(work.build, "print")
         self.outline = Pages(work)              # knows which chapter is in which part
         self.outline.topics = list(work.topics)
         self.outline.numbers = {t: c.number for t, c in work.chapters.items()}
@@ -222,10 +222,9 @@ class Print:
         aux = os.path.join(self.folder, "book.aux")
         for _ in range(RUNS):
             before = slurp(aux) if os.path.exists(aux) else b""
-            done = subprocess.run(
+            done = call(
                 ["xelatex", "-no-pdf", "-interaction=nonstopmode", "-halt-on-error",
-                 "-file-line-error", "book.tex"], cwd=self.folder, stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, env={**os.environ, "max_print_line": "10000"})
+                 "-file-line-error", "book.tex"], cwd=self.folder, stdout=subprocess.DEVNULL, env={**os.environ, "max_print_line": "10000"})
             with open(os.path.join(self.folder, "book.log"), errors="replace") as file:
                 log = file.read()
             if done.returncode:
@@ -251,8 +250,15 @@ class Print:
             raise BookError("\n".join(self.work.faults))
 
 
+def call(command, **options):
+    try:
+        return subprocess.run(command, stdin=subprocess.DEVNULL, text=True, **options)
+    except FileNotFoundError:
+        raise BookError(f"{command[0]} not found: make deps") from None
+
+
 def run(command, **options):
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, **options)
+    done = call(command, capture_output=True, **options)
     if done.returncode:
         raise BookError(f"{command[0]}: {done.stderr.strip() or done.stdout.strip()}")
 

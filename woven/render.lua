@@ -154,14 +154,6 @@ local function div(el)
   elseif c:includes('answer') then
     return F.answer { number = el.attributes.number, content = el.content }
   elseif c:includes('solution') and not c:includes('slide') then return F.solution(el.content)
-  elseif el.identifier:match('^tbl:') then
-    local number = el.attributes.number
-    local blocks = P.Blocks {}
-    for _, b in ipairs(el.content) do
-      if b.t == 'Table' then blocks:extend(P.Blocks(F.table(b, el.identifier, number)))
-      else blocks:insert(b) end
-    end
-    return blocks
   end
 end
 
@@ -210,7 +202,11 @@ local rules = {
       if c then return F.chunk_code(c) end
     end
   end,
-  Table = function(t) return F.table(t) end,
+  Table = function(t)
+    local id, n = t.attr.identifier, t.attr.attributes.number
+    t.attr = P.Attr()
+    return F.table(t, id ~= '' and id or nil, n)
+  end,
   Header = function(h)
     local n = h.attributes.number
     h.attributes.number = nil
@@ -237,9 +233,15 @@ function Pandoc(doc)
   -- Twice, because Para wants to see its Code before that is a quote.
   blocks = P.Div(blocks):walk {
     Para = rules.Para, CodeBlock = rules.CodeBlock,
-    Div = W.format ~= 'slides' and function(d)
-      if d.classes:includes('slide') or d.classes:includes('notes') then return {} end
-    end or nil,
+    Div = function(d)
+      if W.format ~= 'slides' and (d.classes:includes('slide') or d.classes:includes('notes')) then return {} end
+      if d.identifier:match('^tbl:') then
+        for _, b in ipairs(d.content) do
+          if b.t == 'Table' then b.attr = P.Attr(d.identifier, {}, { number = d.attributes.number }) end
+        end
+        return d.content
+      end
+    end,
   }:walk {
     Inlines = rules.Inlines, Code = rules.Code, Header = rules.Header, Span = rules.Span,
     Table = rules.Table, Div = rules.Div }.content
