@@ -9,6 +9,7 @@ Without a terminal, or with --auto, nothing waits for a key, and the demo fails
 when something isn't seen.
 """
 import argparse
+import functools
 import os
 import pathlib
 import re
@@ -295,6 +296,7 @@ def command(scene):
     return " ".join(words)
 
 
+@functools.lru_cache(maxsize=None)
 def tangled(name, stage):
     """The folder of a tree, tangled and built now."""
     stage.tell(f"(building tangle/{name})", "2", "·")

@@ -238,7 +238,7 @@ class Lecture:
                 typed = f"<code>{esc(step['type'])}</code>: " if "type" in step else ""
                 notes.append(f"<li>{typed}{esc(step.get('say', '')).strip()}</li>")
             notes.append("</ul>")
-        return Slide("demo", "Demo", f"<ul>{''.join(items)}</ul>",
+        return Slide("demo", "Demo", f"<p><code>make demo-{plan['number']:02d}</code>, or by hand:</p><ul>{''.join(items)}</ul>",
                      "" if self.work.student else
                      f"<p><code>make demo-{plan['number']:02d}</code> leads through it.</p>" + "".join(notes))
 
