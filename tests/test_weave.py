@@ -303,7 +303,7 @@ class Page(HTMLParser):
 
 def weave(folder, *flags):
     return subprocess.run([sys.executable, ROOT / "woven/weave", *flags, "html", ".", "out"], cwd=folder,
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
 
 
 def seconds():
