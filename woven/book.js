@@ -207,20 +207,23 @@
 		status, results);
 	dialog.setAttribute("aria-label", "Search");
 
-	// The words around the first hit.
-	function excerpt(text, terms) {
-		const low = text.toLowerCase();
-		const at = Math.min(...terms.map((t) => low.indexOf(t)).filter((n) => n >= 0), text.length);
-		if (at === text.length)
-			return text.slice(0, 120);
+	// Where a word of the text is or begins with one of the terms.
+	function pattern(terms) {
+		const safe = [...terms].sort((a, b) => b.length - a.length)
+			.map((term) => term.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+		return new RegExp("(?<![\\p{L}\\p{N}])(?:" + safe.join("|") + ")", "giu");
+	}
+	// The words around the query, or around the first of its terms.
+	function excerpt(text, terms, query) {
+		const whole = text.toLowerCase().indexOf(query.toLowerCase());
+		const at = Math.max(0, whole >= 0 ? whole : text.search(pattern(terms)));
 		const from = at < 50 ? 0 : text.lastIndexOf(" ", at - 40) + 1;
 		return (from ? "… " : "") + text.slice(from, from + 150) + (from + 150 < text.length ? " …" : "");
 	}
 	function marked(text, terms) {
-		const safe = terms.map((t) => t.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).sort((a, b) => b.length - a.length);
 		const out = [];
 		let from = 0;
-		for (const hit of text.matchAll(new RegExp(safe.join("|"), "gi"))) {
+		for (const hit of text.matchAll(pattern(terms))) {
 			out.push(text.slice(from, hit.index), make("mark", {}, hit[0]));
 			from = hit.index + hit[0].length;
 		}
@@ -255,7 +258,7 @@
 				make("strong", {}, ...marked(found.title, terms)), " ",
 				make("span", { className: "where" }, ...marked(found.where, terms)),
 				...(hit.kind === "section" || hit.kind === "term"
-					? [make("span", { className: "excerpt" }, ...marked(excerpt(found.text, terms), terms))] : [])));
+					? [make("span", { className: "excerpt" }, ...marked(excerpt(found.text, terms, query), terms))] : [])));
 		}));
 	}
 	function open() {
@@ -310,6 +313,13 @@
 		});
 	}
 
+	// What is wider than its place is scrolled by keyboard too.
+	function reachWide() {
+		for (const box of document.querySelectorAll(".scroll"))
+			if (box.scrollWidth > box.clientWidth)
+				box.tabIndex = 0;
+	}
+
 	const header = document.querySelector("header.top");
 	label();
 	addSearch(header);
@@ -317,4 +327,6 @@
 	addCopyButtons();
 	addDefinitions();
 	addKeys();
+	reachWide();
+	addEventListener("resize", reachWide);
 })();
