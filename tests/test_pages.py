@@ -154,7 +154,7 @@ def test_search_finds(browser, words, kind, title):
 def test_search_finds_a_section_of_the_manual(browser, section):
     browser.open("index.html")
     found = search(browser, section)
-    assert any(kind == "Manual" and f" {section} (June 2016)" in where.replace("§", "") for kind, _, where in found), found[:5]
+    assert any(kind == "Manual" and section in where for kind, _, where in found), found[:5]
 
 
 def test_search_that_finds_nothing_says_so(browser):

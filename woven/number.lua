@@ -71,6 +71,21 @@ local function answers(blocks, n)
   end
 end
 
+-- Who wrote a work of the bibliography, and its name: its item up to the first
+-- words in italics.
+local function work(item)
+  local who = P.Inlines {}
+  for i, el in ipairs(item.content) do
+    if el.t == 'Emph' then
+      local names = P.utils.stringify(who):gsub('%s*%.?%s*$', '')
+      if names:match(',.* and ') then names = names:match('^[^,]*') .. ' and others' end
+      return names .. ', ' .. P.utils.stringify(el)
+    end
+    who:insert(el)
+  end
+  return P.utils.stringify(item)
+end
+
 -- Labels of what stands inside paragraphs: figures, and spans with an id.
 local function inside(block)
   return block:walk {
@@ -85,8 +100,8 @@ local function inside(block)
       return im
     end,
     Span = function(s)
-      if s.identifier:match('^bib:') then
-        label(s.identifier, '[' .. items .. ']')
+      if s.identifier:match('^bib:') and block.content then
+        label(s.identifier, '[' .. items .. ']', nil, work(block))
       elseif s.identifier ~= '' and not s.identifier:match('^exercise%-') then label(s.identifier, P.utils.stringify(s.content)) end
     end,
   }

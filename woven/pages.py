@@ -343,7 +343,8 @@ class Pages:
                          f"{CONCORDANCE}{self.ext}#m:{key}", key])
         for topic in self.work.topics:
             rows += [["term", t["term"], "glossary", f"{topic}{self.ext}#{t['id']}",
-                      text_of(t["html"])] for t in self.facts[topic]["terms"]]
+                      re.sub(r" \([,\s]*(?:and )?\)", "", text_of(t["html"]))]     # its references
+                     for t in self.facts[topic]["terms"]]
         return "bookSearch([\n" + ",\n".join(map(dump, rows)) + "\n]);\n"
 
     # ---------------------------------------------------------- all of them

@@ -165,7 +165,9 @@ local function link(el, opens, closes)
   local to = D.labels[id] or { topic = W.topic, id = '', text = '??' }
   if #el.content == 0 then
     local text = to.text
-    if to.title then
+    if text:match('^%[') then           -- a work is named where a sentence begins with it
+      if opens and to.title then text = text .. ' ' .. to.title else el.title = to.title or '' end
+    elseif to.title then
       if closes then text = text .. ', ' .. to.title else el.title = to.title end
     end
     if opens then text = text:sub(1, 1):upper() .. text:sub(2) end
