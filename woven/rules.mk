@@ -1,6 +1,7 @@
 ## Pages out of the chapters
 
-generated += woven/html woven/html-student woven/slides woven/slides-student woven/build woven/.html.*
+generated += woven/html woven/html-student woven/slides woven/slides-student woven/book*.pdf \
+	woven/book*.epub woven/build woven/.html*
 
 edition = $(if $(EDITION),-e '$(EDITION)')
 student = $(if $(filter student,$(EDITION)),-student)
@@ -16,7 +17,7 @@ slides: ## the lectures' slides, each with a PDF, and their plan: woven/slides
 	@$(weave) slides . woven
 	@echo "woven/slides$(student)/index.html: $$(ls woven/slides$(student)/*.pdf | wc -l) lectures"
 
-woven: html slides ## all of these (EDITION=student: without solutions)
+woven: html pdf epub slides ## all of these (EDITION=student: without solutions)
 
 read: html ## weave, then open the book in a browser
 	@case $$(uname) in Darwin) open woven/html$(student)/index.html ;; \
@@ -36,4 +37,4 @@ stats: ## chunk sizes and prose a chapter (V=1: name chunks; CHECK=1: fail)
 	@tangle/deps --need tangle
 	@$(PYTHON) woven/stats.py $(if $(CHECK),--check) $(if $(V),--list) chapters
 
-.PHONY: html slides woven read stats
+.PHONY: html pdf epub slides woven read stats
