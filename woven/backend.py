@@ -26,6 +26,9 @@ DIV = re.compile(r"^\s*:{3,}\s*(\{.*\}|[\w.-]+)?\s*:*\s*$")
 NOTE = re.compile(r"\[\^[^\]\s]+\]")
 START = re.compile(r"<<.*>>=\s*$")
 ANSWER = re.compile(r"\b(answer|solution)\b")
+NO_DIV = re.compile(r"\{[^}]*\.(answer|solution)\b|^\s*>[\s>]*:{3,}")      # wouldn't be hidden
+KINDS = {"answer", "manual", "notes", "slide", "solution"}              # of divs
+PATH = re.compile(r"[\w.+-]+(/[\w.+-]+)*")
 ATTRIBUTES = re.compile(r"\s\{[^}]*\}\s*$")
 LANGUAGES = [(r"\.[ch]$", "c"), (r"\.S$", "gas"), (r"[Mm]akefile$|\.mk$", "makefile"),
              (r"\.lds?$|\.ld\.S$", "ld"), (r"\.sh$", "bash"), (r"\.py$", "python")]
@@ -54,8 +57,12 @@ def headers_chapter(inc, out):
             "format or the interface fix. They are plain C files of the book's folder\n"
             "[[inc]], copied into the tree as they stand.\n")
         for name in names:
+            faults = noweb.text_faults(os.path.join(inc, name), f"inc/{name}")
+            if faults:
+                raise noweb.BookError("\n".join(faults))
             with open(os.path.join(inc, name)) as header:
                 code = header.read()
+            code += "\n" * (not code.endswith("\n"))
             code = re.sub(r"^@", "@@", code.replace("<<", "@<<"), flags=re.M)
             file.write(f"\n## [[inc/{name}]]\n\n<<inc/{name}>>=\n{code}@\n")
     return path
@@ -66,15 +73,16 @@ def headers_chapter(inc, out):
 class Prose:
     """Turns a chapter's prose into Markdown, and finds what is open or wrong."""
 
-    def __init__(self, chapter, errors, edition="full"):
+    def __init__(self, chapter, errors, edition="full", gone=()):
         self.chapter, self.errors = chapter, errors
         self.student = edition == "student"
-        self.hidden = None          # how many divs are open around an answer, inside one
-        self.out = []
+        self.gone = gone            # names of the chunks that only the full edition has
+        self.secret = None          # how many divs are open around an answer, inside one
+        self.out, self.at = [], []  # Markdown; the chapter's line of each of its lines
         self.fence = None           # the signs that opened a fenced block
         self.open = []              # lines of the fences and divs not yet closed
         self.titles = 0
-        self.notes, self.noted = [], set()      # footnotes: where called, written
+        self.notes, self.noted = [], {}         # footnotes: where called, written
 
     def fault(self, line, what):
         self.errors.append(f"{self.chapter.file}:{line}: {what}")
@@ -90,12 +98,12 @@ class Prose:
             if fence and fence[1].startswith(self.fence) and not fence[2].strip():
                 self.fence = None
                 self.open.pop()
-            self.put(raw)
+            self.put(number, raw)
             return
         if fence:
             self.fence = fence[1]
-            self.open.append((number, "fenced block"))
-            self.put("", raw)
+            self.open.append((number, "fenced block", None))
+            self.put(number, "", raw)
             return
         div = DIV.match(raw)
         if div:
@@ -104,30 +112,43 @@ class Prose:
         if raw.startswith("# "):
             self.title(number, raw)
             return
-        for note in NOTE.findall("".join(p for p in pieces if isinstance(p, str))):
+        plain = "".join(p if isinstance(p, str) else " " for p in pieces)
+        if NO_DIV.search(plain):
+            self.fault(number, "an answer or a solution is a ::: that begins its line")
+        if any(not isinstance(p, str) and not p.text.strip() for p in pieces):
+            self.fault(number, "[[ ]] quotes nothing")
+        for note in NOTE.findall(plain):
+            secret = self.secret is not None
             if raw.startswith(note + ":"):
-                self.noted.add(note)
+                self.noted[note] = number, secret
             else:
-                self.notes.append((number, note))
-        self.put("".join(p if isinstance(p, str) else quoted(p) for p in pieces))
+                self.notes.append((number, note, secret))
+        self.put(number, "".join(p if isinstance(p, str) else quoted(p) for p in pieces))
 
     def div(self, number, raw, what):
         if not what and not self.open:
             self.fault(number, "::: closes a div that isn't open")
             return
+        indent = len(raw) - len(raw.lstrip())
         if what:
-            if self.student and self.hidden is None and ANSWER.search(what):
-                self.hidden = len(self.open)
-            self.open.append((number, f"::: {what}"))
+            if self.secret is None and ANSWER.search(what):
+                self.secret = len(self.open)
+            for kind in set(re.findall(r"\.([\w-]+)", re.sub(r'"[^"]*"', "", what))
+                            if what.startswith("{") else [what]) - KINDS:
+                self.fault(number, f"::: {kind} is unknown; there are {', '.join(sorted(KINDS))}")
+            self.open.append((number, f"::: {what}", indent))
         else:
-            self.open.pop()
-        self.put("", raw, "")               # pandoc wants blank lines around
-        if not what and self.hidden == len(self.open):
-            self.hidden = None
+            line, opened, wanted = self.open.pop()
+            if indent != wanted:            # pandoc takes it for text, or for the end of another
+                self.fault(number, f"{opened} of line {line} is closed with another indentation")
+        self.put(number, "", raw, "")       # pandoc wants blank lines around
+        if not what and self.secret == len(self.open):
+            self.secret = None
 
-    def put(self, *lines):
-        if self.hidden is None:
+    def put(self, number, *lines):
+        if self.secret is None or not self.student:
             self.out += lines
+            self.at += [number] * len(lines)
 
     def title(self, number, raw):
         self.titles += 1
@@ -135,20 +156,26 @@ class Prose:
             self.fault(number, "a second # title: a chapter has one")
         if ATTRIBUTES.search(raw):
             self.fault(number, "a title takes no attributes: its id is ch:" + self.chapter.topic)
-        self.put(f"{raw} {{#ch:{self.chapter.topic}}}")
+        self.put(number, f"{raw} {{#ch:{self.chapter.topic}}}")
 
     def chunk(self, chunk):
         if self.fence:
             self.fault(chunk.line, f"<<{chunk.name}>>= inside the fenced block of "
                                    f"line {self.open[-1][0]}")
-        self.put("", f"~~~ {{#{chunk.id} .chunk}}", "~~~", "")
+        elif self.secret is not None and chunk.name not in self.gone:
+            self.fault(chunk.line, f"<<{chunk.name}>>= inside {self.open[-1][1]}, but it has no stub "
+                                   f"<<{chunk.name} (exercise N)>>: students would see it in its file")
+        self.put(chunk.line, "", f"~~~ {{#{chunk.id} .chunk}}", "~~~", "")
 
     def text(self):
-        for line, what in self.open:
+        for line, what, _ in self.open:
             self.fault(line, f"{what} is never closed")
-        for line, note in self.notes:
+        for line, note, secret in self.notes:
             if note not in self.noted:
                 self.fault(line, f"no footnote {note} is written in this chapter")
+            elif self.noted[note][1] != secret:
+                self.fault(self.noted[note][0], f"footnote {note}: an answer's note, and no other, "
+                                                "is written inside it")
         if not self.titles:
             self.fault(1, "no title: the first line is `# Title`")
         return "\n".join(self.out) + "\n"
@@ -248,6 +275,7 @@ class Slices:
             "id": chunk.id, "name": chunk.name, "number": chunk.number,
             "topic": chunk.chapter.topic, "lang": lang, "file": book.is_file(chunk.base),
             "files": files, "within": names.within(chunk), "exercise": chunk.is_exercise,
+            "apart": chunk.is_exercise and book.solved.get(chunk.base) != chunk.name,
             "continued": at > 0, "rest": [] if at else self.places(same[1:]),
             "used": self.places(book.uses.get(chunk.base, [])),
             "lines": list(self.lines(chunk, lang)),
@@ -297,8 +325,24 @@ def code_table(book, names, slices):
         "chunks": {i: c for s in slices.values() for i, c in s["chunks"].items()},
         "names": {n: {"definitions": [c.id for c in d], "file": book.is_file(n),
                       "uses": [c.id for c in book.uses.get(n, [])]}
-                  for n, d in book.definitions.items() if n not in book.solved},
+                  for n, d in book.definitions.items() if n not in book.solved or book.is_file(n)},
     }
+
+
+def path_faults(book):
+    """Faults: chunks whose names are no paths, or whose files' pages would be one."""
+    pages, names = {}, set(book.file_names())
+    folders = {n[:i] for n in names for i, sign in enumerate(n) if sign == "/"}
+    for name in sorted(names):
+        chunk = book.definitions[name][0]
+        fault = f"{chunk.chapter.file}:{chunk.line}: <<{name}>>: "
+        other = pages.setdefault(re.sub(r"[/.]", "-", name), name)
+        if not PATH.fullmatch(name) or ".." in name.split("/"):
+            yield fault + "not a path inside the tree"
+        elif name in folders:
+            yield fault + "other files are in a folder of this name"
+        elif other != name:
+            yield fault + f"its page would have the name of that of {other}"
 
 
 def unclosed(chapter):
@@ -327,10 +371,10 @@ def weave(folder, inc, out, edition="full"):
     known = {*book.definitions, *book.uses}
     if edition == "student":
         book.leave_out_solutions()
-    errors, texts = [], {}
+    errors, texts = [*path_faults(book)], {}
     for chapter in book.chapters:
         errors += unclosed(chapter)
-        prose = Prose(chapter, errors, edition)
+        prose = Prose(chapter, errors, edition, book.gone)
         for part in chapter.parts:
             if isinstance(part, noweb.Chunk):
                 prose.chunk(part)
@@ -340,7 +384,7 @@ def weave(folder, inc, out, edition="full"):
                     for p in pieces:
                         if isinstance(p, noweb.Quote) and p.name and p.name not in known:
                             prose.fault(line, f"no chunk is named <<{p.name}>>")
-        texts[chapter.topic] = prose.text()
+        texts[chapter.topic], chapter.at = prose.text(), prose.at
     if errors:
         raise noweb.BookError("\n".join(errors))
     for name in os.listdir(out):                # of chapters that are gone

@@ -4,6 +4,7 @@ noweb's markup splits the chapters; this module turns its output into objects
 that the back end, the figures of `make stats` and the tests share.
 """
 
+import hashlib
 import os
 import re
 import shutil
@@ -13,6 +14,9 @@ import sys
 CHAPTER_NAME = re.compile(r"^(\d\d|[A-Z])-[a-z0-9-]+\.nw$")
 SLUG = 20                           # letters of a chunk's anchor
 EXERCISE = re.compile(r" \(exercise[^)]*\)$")
+CONTROL = re.compile(rb"[\0-\x08\x0b-\x1f\x7f]")
+# Appendices that are made, and of what; the first two may be written by hand.
+MADE = {"A-headers": "inc/*.h", "C-manual-sections": "the manual's sections", "F-answers": "answers"}
 
 
 class BookError(Exception):
@@ -120,6 +124,7 @@ class Book:
             chunk.id = f"c-{slug}" + (f"_{ids[slug]}" if ids[slug] > 1 else "")
         self.solved = {}            # in the students' edition: a solution's name -> its stub's
         self._index()
+        self._find_solutions()
 
     def _index(self):
         self.definitions, self.uses, self._files = {}, {}, {}
@@ -131,30 +136,34 @@ class Book:
     def leave_out_solutions(self):
         """Make it the students' edition: a stub stands for its solution.
 
-        A solution goes, with all chunks that only it uses; numbers and anchors of
-        the others stay what they are in the full edition.
+        Numbers and anchors of what stays are those of the full edition.
         """
+        gone = self.gone
+        for chapter in self.chapters:
+            chapter.parts = [p for p in chapter.parts
+                             if not (isinstance(p, Chunk) and p.name in gone)]
+        self.chunks = [c for c in self.chunks if c.name not in gone]
+        self._index()
+        self.solved = self.stubs
+        for base, name in self.solved.items():
+            self.definitions[base] = self.definitions[name]
+
+    def _find_solutions(self):
+        """A solution is what has a stub; with it goes what only solutions use."""
+        best = {}
         for chunk in self.chunks:
             if chunk.is_exercise:
                 number = int(re.sub(r"\D", "", chunk.name[len(chunk.base):]) or 0)
-                best = self.solved.get(chunk.base)
-                if not best or number < best[0]:
-                    self.solved[chunk.base] = (number, chunk.name)
-        self.solved = {base: name for base, (_, name) in self.solved.items()}
-        gone = set(self.solved)
+                if chunk.base not in best or number < best[chunk.base][0]:
+                    best[chunk.base] = (number, chunk.name)
+        self.stubs = {base: name for base, (_, name) in best.items()}
+        gone = set(self.stubs)
         while True:
             more = {n for n, users in self.uses.items() if n not in gone and n in self.definitions
                     and all(u.name in gone for u in users)}
             if not more:
                 break
             gone |= more
-        for chapter in self.chapters:
-            chapter.parts = [p for p in chapter.parts
-                             if not (isinstance(p, Chunk) and p.name in gone)]
-        self.chunks = [c for c in self.chunks if c.name not in gone]
-        self._index()
-        for base, name in self.solved.items():
-            self.definitions[base] = self.definitions[name]
         self.gone = gone
 
     def is_file(self, name):
@@ -193,17 +202,51 @@ def library():
 def chapter_files(folder):
     """The chapters of a folder in reading order: 01…99, then A…Z."""
     names = sorted(n for n in os.listdir(folder) if n.endswith(".nw"))
-    wrong = [n for n in names if not CHAPTER_NAME.match(n)]
-    if wrong:
-        raise BookError("\n".join(
-            f"chapters/{n}:1: not a chapter's name: want NN-topic.nw" for n in wrong))
+    faults, seen = [], {}
+    for n in names:
+        mark, made = n.split("-")[0], next((m for m in MADE if m[0] == n.split("-")[0]), None)
+        if not CHAPTER_NAME.match(n):
+            faults.append(f"chapters/{n}:1: not a chapter's name: want NN-topic.nw")
+        elif mark in seen:
+            faults.append(f"chapters/{n}:1: chapter {mark} is there already: chapters/{seen[mark]}")
+        elif made and (n[:-3] != made or mark == "F"):
+            faults.append(f"chapters/{n}:1: appendix {mark} is made of {MADE[made]}: take another letter")
+        seen.setdefault(mark, n)
+    if faults:
+        raise BookError("\n".join(faults))
     if not names:
         raise BookError(f"{folder}: no chapters")
     return [os.path.join(folder, n) for n in names]
 
 
+def text_faults(path, name):
+    """Why a file isn't plain text: the first line of each fault."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        return [f"{name}:1: {error.strerror}"]
+    found = {}
+    for number, line in enumerate(data.split(b"\n"), 1):
+        if line.endswith(b"\r"):
+            found.setdefault("CRLF line end: save the file with plain newlines", number)
+            line = line.rstrip(b"\r")
+        if CONTROL.search(line):
+            found.setdefault("control character", number)
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            found.setdefault("not UTF-8", number)
+    if data.startswith(b"\xef\xbb\xbf"):
+        found["byte order mark: save the file as plain UTF-8"] = 1
+    return [f"{name}:{number}: {what}" for what, number in found.items()]
+
+
 def read(paths):
     """Parse the chapters with noweb's markup."""
+    faults = [f for p in paths for f in text_faults(p, "chapters/" + os.path.basename(p))]
+    if faults:
+        raise BookError("\n".join(faults))
     run = subprocess.run([os.path.join(library(), "markup"), "-t", *paths],
                          capture_output=True, text=True)
     if run.returncode or run.stderr:
@@ -261,6 +304,25 @@ def _parse(stream):
         elif key == "@fatal":
             raise BookError(f"{chapters[-1].file}:{line}: noweb: {arg}")
     return chapters
+
+
+def cached(target, parts, make):
+    """Call make() unless `target` was made of the same parts (bytes or str)."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part if isinstance(part, bytes) else str(part).encode())
+        digest.update(b"\0")
+    key, mark = digest.hexdigest(), target + ".key"
+    if os.path.exists(mark) and os.path.exists(target):
+        with open(mark) as file:
+            if file.read() == key:
+                return False
+        os.remove(mark)
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    make()
+    with open(mark, "w") as file:
+        file.write(key)
+    return True
 
 
 def report(errors, door="weave"):

@@ -2,7 +2,7 @@
 """Make the book's figures: figures.py FIGURES OUT
 
 NAME.dot goes through graphviz, NAME.json (the bit fields of a register or an
-entry) is drawn here, NAME.svg is copied. Only what is older than its source is
+entry) is drawn here, NAME.svg is copied. Only what was made of something else is
 made again. A fault names figures/FILE and makes the run fail.
 
 Bit fields: {"title": "Page table entry", "bits": 64,
@@ -19,6 +19,9 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from xml.etree import ElementTree
+
+from book import cached
 
 FONT = "system-ui, 'DejaVu Sans', Helvetica, Arial, sans-serif"
 WIDTH, HEIGHT, TOP, GAP = 700, 34, 16, 16       # of a row, in pixels
@@ -33,11 +36,13 @@ def fields_of(data):
     if not isinstance(data, dict) or not isinstance(data.get("fields"), list):
         raise FigureError('want {"title": …, "bits": …, "fields": […]}')
     bits, next_bit, fields = data.get("bits"), 0, []
-    if not isinstance(bits, int) or not 1 <= bits <= 128:
+    if type(bits) is not int or not 1 <= bits <= 128:
         raise FigureError('"bits" is a number from 1 to 128')
     for field in data["fields"]:
-        if not all(k in field for k in ("name", "from", "to")):
+        if not isinstance(field, dict) or not all(k in field for k in ("name", "from", "to")):
             raise FigureError(f'a field needs "name", "from" and "to": {field}')
+        if not type(field["from"]) is type(field["to"]) is int:
+            raise FigureError(f'field "{field["name"]}": "from" and "to" are numbers')
     for field in sorted(data["fields"], key=lambda f: f["from"]):
         name, low, high = field["name"], field["from"], field["to"]
         if not 0 <= low <= high < bits:
@@ -128,8 +133,8 @@ def graph(path):
         run = subprocess.run(["dot", "-Tsvg", path], capture_output=True, text=True)
     except FileNotFoundError:
         raise FigureError("dot not found: install graphviz (make deps)") from None
-    if run.returncode:
-        raise FigureError(run.stderr.strip())
+    if run.returncode or not run.stdout:
+        raise FigureError(run.stderr.strip() or "graphviz draws nothing")
     return slim(run.stdout)
 
 
@@ -149,28 +154,32 @@ def slim(svg):
                   lambda a: re.sub(r"(\.\d)\d+", r"\1", a[0]), svg)
 
 
-def make(source, target):
+def make(source, text, target):
     kind = os.path.splitext(source)[1]
-    if kind == ".svg":
-        shutil.copyfile(source, target)
-        return
-    if kind == ".dot":
-        svg = graph(source)
-    else:
-        with open(source) as file:
-            try:
-                svg = bit_field(json.load(file))
-            except json.JSONDecodeError as error:
-                raise FigureError(f"line {error.lineno}: {error.msg}") from None
+    try:
+        svg = text.decode()
+        if kind == ".dot":
+            svg = graph(source)
+        elif kind == ".json":
+            svg = bit_field(json.loads(svg))
+        else:
+            ElementTree.fromstring(text)
+    except UnicodeDecodeError as error:
+        raise FigureError(f"line {text.count(10, 0, error.start) + 1}: not UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise FigureError(f"line {error.lineno}: {error.msg}") from None
+    except ElementTree.ParseError as error:
+        raise FigureError(f"line {error.position[0]}: {error}") from None
     with open(target, "w") as file:
         file.write(svg)
 
 
 def make_all(folder, out):
-    """Make the figures that are older than their source; return the faults."""
+    """Make the figures whose sources changed; return the faults."""
     os.makedirs(out, exist_ok=True)
     faults, made, todo = [], {}, []
-    this = os.path.getmtime(__file__)
+    with open(__file__) as file:
+        this = file.read()
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
         stem, kind = os.path.splitext(name)
         if kind not in (".dot", ".json", ".svg"):
@@ -180,14 +189,17 @@ def make_all(folder, out):
             faults.append(f"figures/{name}: figures/{made[stem]} makes the same figure")
             continue
         made[stem] = name
-        if not os.path.exists(target) or \
-           os.path.getmtime(target) < max(os.path.getmtime(source), this):
-            todo.append((name, source, target))
+        todo.append((name, source, target))
 
     def one(job):
         name, source, target = job
         try:
-            make(source, target)
+            with open(source, "rb") as file:
+                text = file.read()
+        except OSError as error:
+            return f"figures/{name}: {error.strerror}"
+        try:
+            cached(target, [name, text, this], lambda: make(source, text, target))
         except FigureError as error:
             if os.path.exists(target):
                 os.remove(target)
@@ -195,7 +207,7 @@ def make_all(folder, out):
     with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
         faults += filter(None, pool.map(one, todo))
     for name in os.listdir(out):
-        if name.endswith(".svg") and name[:-4] not in made:
+        if name.removesuffix(".key").removesuffix(".svg") not in made:
             os.remove(os.path.join(out, name))
     return faults
 

@@ -101,7 +101,7 @@ local function lands(c)
   for i, f in ipairs(c.files) do
     if i > 3 then o[#o+1] = '…'; break end
     local s = '<code>' .. text(f) .. '</code>'
-    if W.format == 'html' and #c.lines > 0 and (W.data.student or not c.exercise) then
+    if W.format == 'html' and #c.lines > 0 and not c.apart then
       s = ('<a href="file-%s.html#%s">%s</a>'):format(
         f:gsub('[/.]', '-'), c.id, c.file and 'the file' or s)
     elseif c.file then return '' end

@@ -16,7 +16,7 @@
 --   labels              {id, text, title?, needle} of all that can be referred to
 --   figures             {id, number, html} of the captions
 --   images              {src, alt, id}; needle of each is src
---   refs                ids that links name
+--   refs                ids that links name; links: what else they name
 --   manual              {id, keys, section} of each manual box
 --   exercises           how many
 --   terms               of each glossary entry: {id, term, html}
@@ -50,7 +50,7 @@ local function html(blocks)
 end
 local function inline_html(inlines) return html { P.Plain(inlines) } end
 
-local facts = { sections = {}, labels = {}, figures = {}, images = {}, refs = {}, manual = {},
+local facts = { sections = {}, labels = {}, figures = {}, images = {}, refs = {}, links = {}, manual = {},
   terms = {}, exercises = 0 }
 
 local function label(id, text, needle, title)
@@ -201,11 +201,11 @@ function Pandoc(doc)
   chapter = P.utils.stringify(doc.meta['weave-number'])
   doc.blocks = scan(doc.blocks:walk { Header = plain_code, Link = function(l)
     local id = l.target:match('^#(.*)$')
-    if id then facts.refs[#facts.refs+1] = id end
+    if id then facts.refs[#facts.refs+1] = id else facts.links[#facts.links+1] = l.target end
     return plain_code(l)
   end })
   local f = assert(io.open(P.utils.stringify(doc.meta['weave-facts']), 'w'))
-  f:write(json(facts), '\n'); f:close()
+  assert(f:write(json(facts), '\n')); assert(f:close())
   doc.meta = {}
   return doc
 end

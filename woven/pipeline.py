@@ -22,28 +22,51 @@ After read() a generator of pages finds here
     work.cached(target, parts, make)
 """
 
-import hashlib
+import contextlib
+import fcntl
 import json
 import math
 import os
 import re
+import shutil
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import yaml
 
 import backend
 import figures
-from book import BookError, Chapter
+from book import BookError, Chapter, cached
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Signs that stand for something in the text of a book on systems stay plain:
 # dollars, carets, tildes, at signs.
 MARKDOWN = ("markdown-tex_math_dollars-raw_tex-superscript-subscript-strikeout-citations"
-            "-example_lists-raw_html")
+            "-example_lists-raw_html-yaml_metadata_block-pandoc_title_block")
 CONCORDANCE = "C-manual-sections"
 KEY = re.compile(r"[^\s,]+")               # of manual-sections.tsv, in a box's sec="…"
 MANUAL = ("key", "title", "volume", "june2016", "june2026", "basis")
+
+
+@contextlib.contextmanager
+def alone(out):
+    """One weave at a time works in OUT; what one that was killed left goes first."""
+    os.makedirs(os.path.join(out, "build"), exist_ok=True)
+    with open(os.path.join(out, "build", ".lock"), "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"weave: waiting for another weave into {out}", file=sys.stderr)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        for name in os.listdir(out):
+            if name.startswith(".html"):
+                good = os.path.join(out, name[1:].removesuffix(".old"))
+                if name.endswith(".old") and not os.path.exists(good):
+                    os.rename(os.path.join(out, name), good)
+                else:
+                    shutil.rmtree(os.path.join(out, name), ignore_errors=True)
+        yield
 
 
 def slurp(path):
@@ -137,28 +160,22 @@ class Pipeline:
     def path(self, topic, kind):
         return os.path.join(self.build, f"{topic}.{kind}")
 
-    def cached(self, target, parts, make):
-        """Call make() unless `target` was made of the same parts (bytes or str)."""
-        digest = hashlib.sha256()
-        for part in parts:
-            digest.update(part if isinstance(part, bytes) else str(part).encode())
-            digest.update(b"\0")
-        key, mark = digest.hexdigest(), target + ".key"
-        if os.path.exists(mark) and os.path.exists(target):
-            with open(mark) as file:
-                if file.read() == key:
-                    return False
-            os.remove(mark)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        make()
-        with open(mark, "w") as file:
-            file.write(key)
-        return True
+    cached = staticmethod(cached)
 
     def each_chapter(self, work):
         """Do work(topic) for all chapters, as many at a time as there are processors."""
+        faults = []
+
+        def one(topic):
+            try:
+                return work(topic)
+            except BookError as error:
+                faults.append(str(error))
         with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
-            return dict(zip(self.topics, pool.map(work, self.topics)))
+            found = dict(zip(self.topics, pool.map(one, self.topics)))
+        if faults:
+            raise BookError("\n".join(sorted(faults)))
+        return found
 
     def pandoc(self, topic, *arguments):
         try:
@@ -167,13 +184,31 @@ class Pipeline:
         except FileNotFoundError:
             raise BookError("pandoc not found: install pandoc (make deps)") from None
         if run.returncode or run.stderr:
-            raise BookError(f"chapters/{topic}.nw:1: pandoc: {run.stderr.strip()}")
+            raise BookError("\n".join(self._pandoc_faults(topic, run.stderr)))
+
+    def _pandoc_faults(self, topic, said):
+        """What pandoc says of a chapter's Markdown, with the lines of the chapter."""
+        at = getattr(self.chapters[topic], "at", [])
+        said = said.replace("Failing because there were warnings.", "").strip()
+        for fault in said.split("[WARNING] ") if "[WARNING] " in said else [said]:
+            found = re.search(r" at \S*\.md line (\d+) column \d+", fault)
+            line = int(found[1]) if found else 0
+            line = at[min(line, len(at)) - 1] if line and at else 1
+            if fault.strip():
+                yield (f"chapters/{topic}.nw:{line}: pandoc: "
+                       + " ".join((fault.replace(found[0], "") if found else fault).split()))
 
     def fault(self, topic, needle, what):
         """The filters see no line numbers: what is at fault is looked up in the source."""
         chapter = next(c for c in self.book.chapters if c.topic == topic)
         with open(chapter.path) as file:
-            lines = [n for n, line in enumerate(file, 1) if needle in line]
+            source = [*enumerate(file, 1)]
+        lines = [n for n, line in source if needle in line]
+        if not lines and needle.startswith("("):        # [text][name] and [name]: target
+            lines = [n for n, line in source if needle.strip("()") in line]
+        if not lines and needle.startswith("#"):        # a heading's own id
+            lines = [n for n, line in source if line.startswith("##")
+                     and re.sub(r"\W+", "-", line.lower()).strip("-") == needle[1:]]
         for line in lines or [1]:
             fault = f"{chapter.file}:{line}: {what}"
             if fault not in self.faults:
@@ -214,10 +249,22 @@ class Pipeline:
             raise BookError(f"chapters/book.yaml: {error.strerror}") from None
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
-            raise BookError(f"chapters/book.yaml:{mark.line + 1 if mark else 1}: "
-                            f"{getattr(error, 'problem', error)}") from None
+            what = getattr(error, "problem", None) or str(error).split("\n")[0]
+            raise BookError(f"chapters/book.yaml:{mark.line + 1 if mark else 1}: {what}") from None
+        except UnicodeDecodeError:
+            raise BookError("chapters/book.yaml:1: not UTF-8") from None
         if not isinstance(meta, dict) or "title" not in meta:
             raise BookError("chapters/book.yaml:1: no title")
+        for key in ("title", "subtitle", "rights", "lang"):
+            if not isinstance(meta.get(key) or "", str):
+                raise BookError(f"chapters/book.yaml:1: {key}: is not text (quote it)")
+        parts = meta.get("parts") or []
+        if not isinstance(parts, list) or not all(
+                isinstance(p, dict) and isinstance(p.get("title"), str)
+                and all(re.fullmatch(r"\d+|[A-Z]", str(p.get(k))) for k in ("first", "last"))
+                for p in parts):
+            raise BookError("chapters/book.yaml:1: parts: a list of {title: …, first: 1, last: 5}, "
+                            "numbers or letters of chapters")
         return meta
 
     def _number(self, topic):
@@ -269,10 +316,16 @@ class Pipeline:
 
     def _check(self, topic):
         facts = self.facts[topic]
+        if f"ch:{topic}" not in self.own[topic]:
+            self.fault(topic, "# ", "the title isn't read to its end: a sign in it opens what nothing "
+                                    "closes; code is [[code]]")
         for key in dict.fromkeys(facts["refs"]):
             if not (self.own[topic].get(key) or self.labels.get(key)):
                 self.fault(topic, f"(#{key})", f"several chapters have the id {key}"
                            if key in self.labels else f"nothing in the book has the id {key}")
+        for target in dict.fromkeys(facts["links"]):
+            if not re.match(r"https?://|mailto:", target):
+                self.fault(topic, f"({target})", f"a link to {target or 'nothing'}: want #id, or https://…")
         for image in facts["images"]:
             name = re.fullmatch(r"figures/([^/]+\.svg)", image["src"])
             if not image["alt"]:

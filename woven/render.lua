@@ -46,6 +46,7 @@
 --   files        the files in which it lands (itself, if it is one)
 --   within       functions (or structs) of these files in which it lands: names
 --   exercise     it is what the student starts from (a name with "(exercise N)")
+--   apart        such a one, and what another chunk stands for in this edition's files
 --   continued    not the first of its name
 --   previous, next   places of its other parts (nil: none); rest: all parts after the
 --                first, in the first
