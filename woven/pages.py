@@ -23,6 +23,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import string
 import tempfile
 
@@ -31,6 +32,7 @@ from book import BookError
 HERE = os.path.dirname(os.path.abspath(__file__))
 MINISEARCH = os.path.join(HERE, "node_modules/minisearch/dist/umd/index.js")    # make deps
 ANSWERS = "F-answers"
+STOP = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 COMMENT_LINES, SIGNATURE_LINES, BODY_LINES = 10, 4, 16      # of a definition, as shown
 
 
@@ -417,6 +419,7 @@ def write(work):
     """Make OUT/html, or OUT/html-student."""
     rendered = work.render("html", "html.lua", "html")
     out = os.path.join(work.out, "html-student" if work.student else "html")
+    old = os.path.join(work.out, f".{os.path.basename(out)}.old")
     stage = tempfile.mkdtemp(prefix=".html.", dir=work.out)
     try:
         os.chmod(stage, 0o755)
@@ -430,17 +433,21 @@ def write(work):
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "w") as file:
                 file.write(text)
-        shutil.copytree(work.figure_folder, os.path.join(stage, "figures"))
+        shutil.copytree(work.figure_folder, os.path.join(stage, "figures"),
+                        ignore=shutil.ignore_patterns("*.key"))
         for name in ("book.css", "book.js"):
             shutil.copy(os.path.join(HERE, name), stage)
         if not os.path.exists(MINISEARCH):
             raise BookError("woven/node_modules has no minisearch: make deps")
         shutil.copy(MINISEARCH, os.path.join(stage, "minisearch.js"))
-        old = os.path.join(work.out, ".html.old")
-        shutil.rmtree(old, ignore_errors=True)
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP)      # till nothing is half done
         if os.path.exists(out):
             os.rename(out, old)
         os.rename(stage, out)
-        shutil.rmtree(old, ignore_errors=True)
     finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
+        if os.path.exists(old) and not os.path.exists(out):
+            os.rename(old, out)
+        shutil.rmtree(old, ignore_errors=True)
         shutil.rmtree(stage, ignore_errors=True)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
