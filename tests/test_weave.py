@@ -5,8 +5,10 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
@@ -600,7 +602,7 @@ def test_preface_has_no_number(more):
 
 def test_references_to_back_matter(more):
     page = more["full"]["03-lab.html"].html
-    assert '<a href="E-bibliography.html#bib:two-1999">[2]</a>' in page
+    assert '<a href="E-bibliography.html#bib:two-1999" title="Two, Second">[2]</a>' in page
     assert '<a href="D-glossary.html#gl:vmcs">the VMCS</a>' in page
     assert 'See <a href="00-preface.html#tracks">Tracks</a>' in page
     rows = data(more["full"]["index.html"].path.parent / "search-data.js")[0]
@@ -678,6 +680,24 @@ FAULTS = {
     "a second title": ("# Again\n", 3, "# title"),
     "unescaped sign": ("a << b\n", 3, "<<"),
     "open quote": ("a [[b\n", 3, "[["),
+    "no char of UTF-8": (b"Caf\xe9.\n", 3, "not UTF-8"),
+    "CRLF": ("Text.\r\n", 3, "CRLF"),
+    "control character": ("A \x1b[0m b.\n", 3, "control character"),
+    "a footnote twice": ("A.[^a]\n\n[^a]: B.\n\n[^a]: C.\n", 7, "Duplicate note"),
+    "a section's id twice": ("## A {#a}\n\n## B {#a}\n", 5, "'a'"),
+    "an id that a chunk has": ("## C kern a\n\n<<kern/a>>=\n@\n", 3, "c-kern-a is given twice"),
+    "a link to a page": ("See [it](02-second.html).\n", 3, "02-second.html"),
+    "a reference by name": ("See [it][there].\n\n[there]: #nowhere\n", 5, "nowhere"),
+    "closed elsewhere": ("1. A\n\n   ::: answer\n   B\n:::\n", 7, "::: answer of line 5"),
+    "unknown div": ("::: Solution\nA\n:::\n", 3, "::: Solution is unknown"),
+    "an answer in a quotation": ("> ::: answer\n> A\n> :::\n", 3, "begins its line"),
+    "a solution in a line": ("A [secret]{.solution}.\n", 3, "begins its line"),
+    "a chunk that students would see": ("::: solution\n<<kern/a.c>>=\nint a;\n@\n:::\n", 4, "no stub"),
+    "an answer's note outside": ("::: answer\nA.[^a]\n:::\n\n[^a]: Secret.\n", 7, "[^a]"),
+    "an empty quote": ("A [[ ]] b.\n", 3, "quotes nothing"),
+    "a path outside": ("<<../a.c>>=\nint a;\n@\n", 3, "not a path"),
+    "a file that is a folder": ("<<kern/x>>=\n@\n\n<<kern/x/y.c>>=\n@\n", 3, "in a folder"),
+    "two files, one page": ("<<kern/x-y.c>>=\n@\n\n<<kern/x/y.c>>=\n@\n", 6, "that of kern/x-y.c"),
     "a chunk in itself": ("<<kern/a.c>>=\n<<b>>\n@\n<<b>>=\n<<b>>\n@\n", 6, "uses itself"),
 }
 
@@ -685,12 +705,14 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_is_named_with_file_and_line(small, fault):
     text, line, words = FAULTS[fault]
-    small.write("03-third.nw", "# The third\n\n" + text)
+    text = text if isinstance(text, bytes) else text.encode()
+    small.write("03-third.nw", b"# The third\n\n" + text)
     good = small.write("out/html/index.html", "the last good page")
     run = weave(small.folder)
     assert run.returncode != 0
     assert f"chapters/03-third.nw:{line}: " in run.stderr
     assert words in run.stderr
+    assert "Traceback" not in run.stderr
     assert good.read_text() == "the last good page"
     assert [p.name for p in small.folder.glob("out/.html*")] == []
 
@@ -743,11 +765,200 @@ def test_only_what_changed_is_made_again(small):
     ("figures/bad.dot", "digraph {", "figures/bad.dot"),
     ("figures/boxes.svg", "<svg/>", "makes the same figure"),
     ("chapters/book.yaml", "title: A\nparts: [\n", "chapters/book.yaml:3"),
+    ("figures/bad.dot", "", "figures/bad.dot: graphviz draws nothing"),
+    ("figures/bad.dot", b'digraph { a [label="\xe9"] }', "figures/bad.dot: line 1: not UTF-8"),
+    ("figures/bad.json", '{"bits": 8, "fields": [1]}', "figures/bad.json: a field needs"),
+    ("figures/bad.json", '{"bits": 8, "fields": [{"name": "a", "from": "x", "to": 1}]}',
+     'figures/bad.json: field "a"'),
+    ("figures/bad.svg", "<svg>\n", "figures/bad.svg: line 2"),
+    ("chapters/book.yaml", "title: 5\n", "chapters/book.yaml:1: title:"),
+    ("chapters/book.yaml", "title: A\nparts: [{title: B}]\n", "chapters/book.yaml:1: parts:"),
+    ("chapters/book.yaml", b"title: \xe9\n", "chapters/book.yaml:1: not UTF-8"),
+    ("inc/bad.h", b"/* \xe9 */\n", "inc/bad.h:1: not UTF-8"),
+    ("chapters/02-two.nw", "# Two\n", "chapters/02-two.nw:1: chapter 02 is there already"),
+    ("chapters/F-more.nw", "# More\n", "chapters/F-more.nw:1: appendix F is made of answers"),
+    ("chapters/03-third.nw/x", "", "chapters/03-third.nw:1: Is a directory"),
+    ("chapters/03-third.nw", "", "chapters/03-third.nw:1: no title"),
+    ("chapters/03-third.nw", "# A _start of it\n", "chapters/03-third.nw:1: the title isn't read"),
     ("chapters/notes.nw", "# Notes\n", "chapters/notes.nw:1")])
 def test_fault_of_a_file(small, name, text, words):
     small.write(name, text)
     run = weave(small.folder)
     assert run.returncode != 0 and words in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_out_that_cannot_be_written(small):
+    (small.folder / "out").write_text("a file")
+    run = weave(small.folder)
+    assert run.returncode == 1 and run.stderr.startswith("weave: out") and "Traceback" not in run.stderr
+
+
+def test_disk_full(small):
+    """Files end at some size, as on a full disk: pages stay, and the next run is right."""
+    assert weave(small.folder).returncode == 0
+    page = small.folder / "out/html/01-first.html"
+    good = page.read_bytes()
+    small.write("figures/boxes.dot", "digraph { a -> b -> c }")
+    for size in (100, 2000, 20000):
+        run = subprocess.run([sys.executable, ROOT / "woven/weave", "html", ".", "out"], cwd=small.folder,
+                             capture_output=True, text=True, timeout=300, preexec_fn=lambda:
+                             resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)))
+        assert run.returncode == 1 and "Traceback" not in run.stderr, run.stderr
+        assert page.read_bytes() == good and not list(small.folder.glob("out/.html*"))
+    assert weave(small.folder).returncode == 0
+    assert same(small.folder / "out/html", cold(small.folder))
+
+
+def cold(folder):
+    """The pages, made of nothing that is remembered."""
+    shutil.rmtree(folder / "cold", ignore_errors=True)
+    run = subprocess.run([sys.executable, ROOT / "woven/weave", "html", ".", "cold"], cwd=folder,
+                         capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr
+    return folder / "cold/html"
+
+
+def same(one, other):
+    def all_of(folder):
+        return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    return all_of(one) == all_of(other)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_interrupted(small, number):
+    """Ctrl-C and worse: pages stay, and what is left goes with the next run."""
+    assert weave(small.folder).returncode == 0
+    for delay in (.3, .5, .6):
+        small.write("02-second.nw", TWO.replace("It goes on.", f"It goes on {delay}."))
+        run = subprocess.Popen([sys.executable, ROOT / "woven/weave", "html", ".", "out"], cwd=small.folder,
+                               stderr=subprocess.DEVNULL, start_new_session=True)
+        time.sleep(delay)
+        os.killpg(run.pid, number)
+        run.wait(60)
+        assert (small.folder / "out/html/index.html").exists()
+        if number != signal.SIGKILL:
+            assert not list(small.folder.glob("out/.html*"))
+    # Killed between the two renames.
+    os.rename(small.folder / "out/html", small.folder / "out/.html.old")
+    (small.folder / "out/.html.rest").mkdir()
+    small.write("03-third.nw", "")
+    assert weave(small.folder).returncode == 1
+    assert {p.name for p in (small.folder / "out").iterdir()} == {"build", "html"}
+    (small.folder / "chapters/03-third.nw").unlink()
+    assert weave(small.folder).returncode == 0
+    assert same(small.folder / "out/html", cold(small.folder))
+
+
+def test_two_at_a_time(small):
+    """A second weave into the same folder waits for the first."""
+    command = [sys.executable, ROOT / "woven/weave", "html", ".", "out"]
+    runs = [subprocess.Popen(command, cwd=small.folder, stderr=subprocess.PIPE, text=True)
+            for _ in range(3)]
+    said = [run.communicate(timeout=300)[1] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0, 0], said
+    assert any("waiting for another weave" in s for s in said)
+    assert same(small.folder / "out/html", cold(small.folder))
+
+
+EDITS = {
+    "prose": ("chapters/02-second.nw", "It goes on.", "It stops."),
+    "code": ("chapters/02-second.nw", "int state = 0;", "int other = 0, state = other;"),
+    "a chunk's name": ("chapters/01-first.nw", "print a number>>", "print one>>"),
+    "an identifier": ("inc/bits.h", "TWO", "THREE"),
+    "a figure": ("figures/boxes.dot", "a -> b", "aaaaaaaaaaaaaaaaaaaaaaaa -> b -> c"),
+    "bits": ("figures/bits.json", "address", "frame"),
+    "the book's title": ("chapters/book.yaml", "A sample", "Another"),
+    "a section before": ("chapters/01-first.nw", "## What it prints", "## Before\n\nA.\n\n## What it prints"),
+}
+
+
+def test_whatever_changes_pages_are_as_if_all_were_made_anew(small):
+    """Each edit has the time of the file before it, as one from an archive may."""
+    assert weave(small.folder).returncode == 0
+    for what, (name, old, new) in EDITS.items():
+        path = small.folder / name
+        times = path.stat()
+        for chapter in (small.folder / "chapters").glob("*.nw") if "name" in what else [path]:
+            text = chapter.read_text()
+            assert old in text or chapter is not path
+            chapter.write_text(text.replace(old, new))
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        assert weave(small.folder).returncode == 0
+        assert same(small.folder / "out/html", cold(small.folder)), what
+    # A figure of another kind, older than what was made of the one before.
+    (small.folder / "figures/boxes.dot").unlink()
+    svg = small.write("figures/boxes.svg", '<svg xmlns="http://www.w3.org/2000/svg" width="7"/>')
+    os.utime(svg, (1, 1))
+    assert weave(small.folder).returncode == 0
+    assert same(small.folder / "out/html", cold(small.folder))
+    (small.folder / "chapters/02-second.nw").rename(small.folder / "chapters/04-fourth.nw")
+    first = small.folder / "chapters/01-first.nw"
+    first.write_text(first.read_text().replace("02-second", "04-fourth"))
+    assert weave(small.folder).returncode == 0
+    assert same(small.folder / "out/html", cold(small.folder))
+
+
+def test_signs_that_mean_something_elsewhere(small):
+    """They come out as they were written, whatever they stand in."""
+    signs = """a<b & c>d "q" 'r' $x$ 100% #1 ^c^ {br} ~ \\n `k`"""
+    code = signs + " __w__ [^x]"
+    small.write("03-third.nw", f"""\
+# The third
+
+<<kern/n.c>>=
+<<name: {code}>>
+<<a, b>>
+<<a b>>
+@
+
+As [[<<name: {code}>>]] and [[{code}]] and [[__lead]].
+
+<<name: {code}>>=
+// {code}
+int __lead;
+@
+
+<<a, b>>=
+int n1 = __lead;
+@
+
+<<a b>>=
+int n2;
+@
+
+![Of [[{code}]].](figures/boxes.svg){{#fig:n alt="1 < 2 & 'r' $x$ 100% # ^c^ ~"}}
+
+| a |
+| - |
+| [[{code} | b]] |
+""")
+    run = weave(small.folder)
+    assert run.returncode == 0, run.stderr
+    found = pages(small.folder / "out/html")
+    check_pages(found)
+    page = found["03-third.html"]
+    text = html.unescape(re.sub("<[^>]*>", "", page.html))
+    assert text.count(f"⟨name: {code} 3.2⟩") == 3
+    assert f"and {code} and __lead" in text and f"// {code}\n" in text and f"Of {code}." in text
+    assert f"{code} | b" in text
+    assert page.images[0]["alt"] == "1 < 2 & 'r' $x$ 100% # ^c^ ~"
+    assert {"c-a-b", "c-a-b_2"} <= page.anchors
+    assert "i-__lead" in found["identifiers-other.html"].anchors
+    assert f"// {code}\n" in html.unescape(re.sub("<[^>]*>", "", found["file-kern-n-c.html"].html))
+    data(small.folder / "out/html/search-data.js"), data(small.folder / "out/html/defs/03-third.js")
+
+
+def test_stub_of_a_file_and_two_stubs(small):
+    """The students' edition has the first stub in the file, and no link of the other's."""
+    small.write("03-third.nw", "# The third\n\n<<kern/n.c>>=\nint secret;\n@\n\n"
+                "<<kern/n.c (exercise 2)>>=\n/* two */\n@\n\n<<kern/n.c (exercise 1)>>=\n/* one */\n@\n")
+    for flags in ((), ("-e", "student")):
+        run = weave(small.folder, *flags)
+        assert run.returncode == 0, run.stderr
+        check_pages(pages(small.folder / ("out/html-student" if flags else "out/html")))
+    page = (small.folder / "out/html-student/file-kern-n-c.html").read_text()
+    assert "/* one */" in page and "/* two" not in page and "secret" not in page
 
 
 def test_ambiguous_reference(small):
