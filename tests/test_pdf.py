@@ -318,6 +318,12 @@ def test_what_is_typeset_is_remembered(tmp_path):
     assert moved.page_of(r"A page later\n", moved.page_of("Chapter 2") + 1)
     page = moved.page_of(r"⟨ ?print a number\s+2\.2 ?⟩")
     assert f"Continued in 2.2, page {page}." in moved.text
+    # And it's what would be made of nothing that is remembered, at another time.
+    assert weave(folder, "epub").returncode == 0
+    (folder / "out").rename(folder / "warm")
+    assert weave(folder, "pdf", "epub").returncode == 0
+    for name in ("book.pdf", "book.epub"):
+        assert (folder / "out" / name).read_bytes() == (folder / "warm" / name).read_bytes(), name
 
 
 def test_a_fault_leaves_the_last_good_book(tmp_path):

@@ -146,8 +146,7 @@ class Epub:
 
         def ident(name):
             return "f-" + re.sub(r"[^\w.-]", "-", name)
-        newest = max(os.path.getmtime(c.path) for c in self.work.book.chapters)
-        modified = datetime.datetime.fromtimestamp(int(newest), datetime.timezone.utc)
+        modified = datetime.datetime.fromtimestamp(self.work.modified, datetime.timezone.utc)
         name = self.title + self.edition
         meta = [f'<dc:identifier id="id">urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, name)}</dc:identifier>',
                 f"<dc:title>{esc(self.title)}{': ' if self.subtitle else ''}{esc(self.subtitle)}"

@@ -228,7 +228,8 @@ class Print:
             with open(os.path.join(self.folder, "book.log"), errors="replace") as file:
                 log = file.read()
             if done.returncode:
-                os.remove(aux)                  # it may be cut off anywhere
+                if os.path.exists(aux):
+                    os.remove(aux)              # it may be cut off anywhere
                 raise BookError("\n".join(self.errors(log)))
             if slurp(aux) == before:
                 break
@@ -277,7 +278,9 @@ def write(work):
             with open(os.path.join(printed.folder, name), "w") as file:
                 file.write(text)
         printed.typeset()
-        run(["xdvipdfmx", "-q", "-o", "book.pdf", "book.xdv"], cwd=printed.folder)
+        # The same book makes the same file, whenever.
+        run(["xdvipdfmx", "-q", "-o", "book.pdf", "book.xdv"], cwd=printed.folder,
+            env={**os.environ, "SOURCE_DATE_EPOCH": str(work.modified)})
     work.cached(staged, parts, make)
     target = os.path.join(work.out, "book-student.pdf" if work.student else "book.pdf")
     shutil.copyfile(staged, target + ".new")
