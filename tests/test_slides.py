@@ -290,6 +290,9 @@ def test_only_what_changed_is_made_again(small):
     ("01-one.nw", "[](#fig:box)\n\n- The", "[](#fig:bax)\n\n- The", "chapters/01-one.nw:40: nothing in the book has the id fig:bax"),
     ("lectures.yaml", "talk: 70", "talk: 60", "chapters/lectures.yaml:6: the minutes make 65, not 75"),
     ("lectures.yaml", "[01-one]", "[01-won]", "chapters/lectures.yaml:3: no chapter is called 01-won"),
+    ("lectures.yaml", "[01-one]", "[[01-one]]", "chapters/lectures.yaml:3: no chapter is called ['01-one']"),
+    ("lectures.yaml", "talk: 70", "[talk]: 70", "chapters/lectures.yaml:6: a name is one word"),
+    ("lectures.yaml", "title: ", "title: \a", "chapters/lectures.yaml:2: control character"),
 ])
 def test_a_fault_leaves_the_last_good_slides(small, file, old, new, fault):
     if not small.slides.exists():

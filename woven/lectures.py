@@ -12,7 +12,7 @@ import re
 
 import yaml
 
-from book import CHAPTER_NAME, BookError
+from book import CHAPTER_NAME, BookError, text_faults
 
 MINUTES = 75
 # What a lecture, a scene of its demo and a step of a scene may have;
@@ -47,6 +47,8 @@ def _mapping(loader, node):
     made.line = node.start_mark.line + 1
     made.lines = {}
     for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise BookError(f"chapters/{loader.file}:{key.start_mark.line + 1}: a name is one word")
         name = loader.construct_object(key)
         if name in made:
             raise BookError(f"chapters/{loader.file}:{key.start_mark.line + 1}: {name} is given twice")
@@ -115,7 +117,7 @@ class Check:
             return
         self.texts(value["goals"])
         for at, topic in zip(value["chapters"].lines, value["chapters"]):
-            if topic not in self.chapters:
+            if not isinstance(topic, str) or topic not in self.chapters:
                 self.fault(at, f"no chapter is called {topic}")
         self.reading(value.get("reading", ()))
         minutes = value["minutes"]
@@ -132,13 +134,13 @@ class Check:
             topic, sections = item, []
             if isinstance(item, dict) and len(item) == 1:
                 (topic, sections), = item.items()
-            if topic not in self.chapters:
+            if not isinstance(topic, str) or topic not in self.chapters:
                 self.fault(at, f"no chapter is called {topic}")
             elif not isinstance(sections, list):
                 self.fault(at, "reading: a chapter, or a chapter with a list of sections")
             else:
                 for section in sections:
-                    if section not in self.chapters[topic]:
+                    if not isinstance(section, str) or section not in self.chapters[topic]:
                         self.fault(at, f"{topic} has no section {section}")
 
     def scene(self, value, line):
@@ -178,6 +180,9 @@ def read(path):
     folder, file = os.path.split(path)
     if not os.path.exists(path):
         raise BookError(f"chapters/{file}:1: the book has no plan of lectures")
+    faults = text_faults(path, f"chapters/{file}")
+    if faults:
+        raise BookError("\n".join(faults))
     chapters = {name[:-3]: sections(os.path.join(folder, name))
                 for name in os.listdir(folder or ".") if CHAPTER_NAME.match(name)}
     try:
