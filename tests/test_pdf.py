@@ -4,8 +4,10 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import zipfile
 
 import pytest
@@ -318,12 +320,38 @@ def test_what_is_typeset_is_remembered(tmp_path):
     assert moved.page_of(r"A page later\n", moved.page_of("Chapter 2") + 1)
     page = moved.page_of(r"⟨ ?print a number\s+2\.2 ?⟩")
     assert f"Continued in 2.2, page {page}." in moved.text
+    # Slides aren't in print, but a change of them is one of the book.
+    book.write("02-second.nw", TWO.replace("It goes on.", FILLER * 4) + "\n::: slide\n### A\n:::\n")
+    os.utime(folder / "chapters/02-second.nw", (2e9, 2e9))
+    assert weave(folder, "pdf").returncode == 0
     # And it's what would be made of nothing that is remembered, at another time.
     assert weave(folder, "epub").returncode == 0
     (folder / "out").rename(folder / "warm")
     assert weave(folder, "pdf", "epub").returncode == 0
     for name in ("book.pdf", "book.epub"):
         assert (folder / "out" / name).read_bytes() == (folder / "warm" / name).read_bytes(), name
+
+
+def test_a_run_that_is_killed_does_no_harm(tmp_path):
+    folder = tmp_path / "book"
+    book = make(folder)
+    assert weave(folder, "pdf").returncode == 0
+    old = (folder / "out/book.pdf").read_bytes()
+    book.write("02-second.nw", TWO.replace("It goes on.", FILLER * 4))
+    aux = folder / "out/build/print/book.aux"
+    before = aux.stat().st_mtime_ns
+    run = subprocess.Popen([sys.executable, ROOT / "woven/weave", "pdf", ".", "out"], cwd=folder,
+                           stderr=subprocess.DEVNULL, start_new_session=True)
+    while aux.stat().st_mtime_ns == before and run.poll() is None:
+        time.sleep(.01)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait(60)
+    assert (folder / "out/book.pdf").read_bytes() == old
+    aux.write_text(r"\bk{cut")                          # if it wasn't cut off by now
+    (folder / "out/book.epub.new").write_text("")       # of another that was killed
+    assert weave(folder, "pdf").returncode == 0
+    assert {p.name for p in (folder / "out").iterdir()} == {"build", "book.pdf"}
+    assert "The paragraph stands here" in Pdf(folder / "out/book.pdf", aux.parent).text
 
 
 def test_a_fault_leaves_the_last_good_book(tmp_path):

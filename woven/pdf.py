@@ -219,7 +219,10 @@ class Print:
 
     def typeset(self):
         """Run xelatex until the .aux file stays the same; its pages as book.xdv."""
-        aux = os.path.join(self.folder, "book.aux")
+        aux, busy = (os.path.join(self.folder, name) for name in ("book.aux", "busy"))
+        if os.path.exists(busy) and os.path.exists(aux):
+            os.remove(aux)                      # of a run that failed: it may be cut off anywhere
+        open(busy, "w").close()
         for _ in range(RUNS):
             before = slurp(aux) if os.path.exists(aux) else b""
             done = call(
@@ -228,11 +231,10 @@ class Print:
             with open(os.path.join(self.folder, "book.log"), errors="replace") as file:
                 log = file.read()
             if done.returncode:
-                if os.path.exists(aux):
-                    os.remove(aux)              # it may be cut off anywhere
                 raise BookError("\n".join(self.errors(log)))
             if slurp(aux) == before:
                 break
+        os.remove(busy)
         self.missing_signs(log)
 
     @staticmethod
@@ -278,10 +280,11 @@ def write(work):
             with open(os.path.join(printed.folder, name), "w") as file:
                 file.write(text)
         printed.typeset()
-        # The same book makes the same file, whenever.
-        run(["xdvipdfmx", "-q", "-o", "book.pdf", "book.xdv"], cwd=printed.folder,
-            env={**os.environ, "SOURCE_DATE_EPOCH": str(work.modified)})
-    work.cached(staged, parts, make)
+    work.cached(os.path.join(printed.folder, "book.xdv"), parts, make)
+    # The same book makes the same file, whenever.
+    work.cached(staged, [*parts, work.modified], lambda: run(
+        ["xdvipdfmx", "-q", "-o", "book.pdf", "book.xdv"], cwd=printed.folder,
+        env={**os.environ, "SOURCE_DATE_EPOCH": str(work.modified)}))
     target = os.path.join(work.out, "book-student.pdf" if work.student else "book.pdf")
     shutil.copyfile(staged, target + ".new")
     os.replace(target + ".new", target)

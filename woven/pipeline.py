@@ -67,6 +67,8 @@ def alone(out):
                     os.rename(os.path.join(out, name), good)
                 else:
                     shutil.rmtree(os.path.join(out, name), ignore_errors=True)
+            elif re.fullmatch(r"book.*\.new", name):
+                os.remove(os.path.join(out, name))
         yield
 
 
@@ -330,7 +332,7 @@ class Pipeline:
             if not re.match(r"https?://|mailto:", target):
                 self.fault(topic, f"({target})", f"a link to {target or 'nothing'}: want #id, or https://…")
         for image in facts["images"]:
-            name = re.fullmatch(r"figures/([^/]+\.svg)", image["src"])
+            name = re.fullmatch(r"figures/([\w.-]+\.svg)", image["src"])
             if not image["alt"]:
                 self.fault(topic, image["src"], 'a figure needs alt="…"')
             if not name:
