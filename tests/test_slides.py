@@ -270,6 +270,21 @@ def test_the_students_edition(small):
     assert "secret" not in page.read_text() and '<aside class="notes">' not in page.read_text()
 
 
+def test_students_see_no_part_of_a_solution(small):
+    """Nor its name, where its code would stand."""
+    small.write("01-one.nw", CHAPTER.replace("return 1; /* a secret */\n@\n", "<<the trick>>\n@\n\n"
+                                             "<<the trick>>=\nreturn 1; /* a secret */\n@\n")
+                .replace("[[<<give one>>]]", "[[<<the trick>>]]"))
+    slides = []
+    for flags, folder in (((), "slides"), (("-e", "student"), "slides-student")):
+        run = weave(small, *flags)
+        assert run.returncode == 0, run.stderr
+        slides.append(sheets(small.folder / "out" / folder / "01-the-first.html")["1-a-slide-of-code"])
+    small.write("01-one.nw", CHAPTER)
+    assert "a secret" in slides[0] and "the trick" in slides[0]
+    assert "<code>one</code> is one" in slides[1] and "trick" not in slides[1]
+
+
 def test_only_what_changed_is_made_again(small):
     weave(small)
     files = sorted(small.slides.iterdir())

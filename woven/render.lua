@@ -203,6 +203,7 @@ local rules = {
     if name and W.format == 'slides' then
       local c = D.shown[im.text]
       if c then return F.chunk_code(c) end
+      if D.student then return {} end   -- part of a solution
     end
   end,
   Table = function(t)

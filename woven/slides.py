@@ -358,13 +358,16 @@ def browser():
 def print_page(page, pdf):
     """Print a page to a PDF with a headless browser."""
     with tempfile.TemporaryDirectory() as home:
-        run = subprocess.run(
+        command = (
             [browser(), "--headless", "--disable-gpu", "--no-first-run", "--disable-extensions",
              "--disable-background-networking", "--disable-component-update", "--disable-sync",
              *(["--no-sandbox"] if os.getuid() == 0 else []),
              f"--user-data-dir={home}", "--no-pdf-header-footer", f"--print-to-pdf={os.path.abspath(pdf)}",
-             "file://" + os.path.abspath(page)],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180)
+             "file://" + os.path.abspath(page)])
+        try:
+            run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180)
+        except subprocess.TimeoutExpired:
+            raise BookError(f"{os.path.basename(page)}: {command[0]} printed nothing in 180 seconds") from None
     if run.returncode or not os.path.exists(pdf):
         raise BookError(f"{os.path.basename(page)}: {browser()} printed nothing: {run.stderr.strip()[-500:]}")
 
