@@ -17,8 +17,6 @@ slides: ## the lectures' slides, each with a PDF, and their plan: woven/slides
 	@$(weave) slides . woven
 	@echo "woven/slides$(student)/index.html: $$(ls woven/slides$(student)/*.pdf | wc -l) lectures"
 
-woven: html pdf epub slides ## all of these (EDITION=student: without solutions)
-
 read: html ## weave, then open the book in a browser
 	@case $$(uname) in Darwin) open woven/html$(student)/index.html ;; \
 	*) xdg-open woven/html$(student)/index.html ;; esac
@@ -32,6 +30,8 @@ epub: ## the book for reading devices: woven/book.epub
 	@tangle/deps --need tangle weave print
 	@$(weave) epub . woven
 	@echo "woven/book$(student).epub"
+
+woven: html pdf epub slides ## html, pdf, epub and slides (EDITION=student: without solutions)
 
 stats: ## chunk sizes and prose a chapter (V=1: name chunks; CHECK=1: fail)
 	@tangle/deps --need tangle
