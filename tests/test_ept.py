@@ -118,7 +118,7 @@ MISTAKES = {
         CALL, "\tif (pp->pp_ref == UINT16_MAX)\n\t\treturn -E_NO_MEM;\n\tr = ept", "\tr = ept",
         r"sys_ept_map\(0, RW, guest, PGSIZE, all\) returned 0; it should be -E_NO_MEM"),
     "never freed": (
-        EPT, "\tif (eptrt != NULL)\n\t\ttable_free", "\tif (eptrt == NULL)\n\t\ttable_free",
+        EPT, "\tif (eptrt != NULL)\n\t\ttable_free", "\tif (false)\n\t\ttable_free",
         r"a guest's end took \d+ pages; it should be 0"),
 }
 
