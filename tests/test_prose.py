@@ -187,3 +187,20 @@ def test_glossary(matter):
     wrong = [place for (term, place), before in zip(list(terms.items())[1:], terms)
              if order(term) < order(before)]
     assert not wrong, "not in the alphabet's order:\n" + "\n".join(wrong)
+
+
+def test_style():
+    """The book's own bars: sizes of chunks, words for a line of code."""
+    run = subprocess.run([sys.executable, ROOT / "woven/stats.py", "--check", ROOT / "chapters"],
+                         capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "chapters").glob("[0-9][0-9]-*.nw")), ids=lambda p: p.stem)
+def test_a_chapter_has_figures_and_slides(path):
+    text, part_four = path.read_text(), int(path.name[:2]) >= 16
+    assert re.search(r"^!\[", text, re.M), "no figure"
+    slides = len(re.findall(r"^:{3,} *\{?\.?slide", text, re.M))
+    notes = len(re.findall(r"^:{3,} *\{?\.?notes", text, re.M))
+    least, most = (15, 25) if part_four else (0 if path.name.startswith("00-") else 5, 25)
+    assert slides == notes and least <= slides <= most
