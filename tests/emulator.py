@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import sys
+import time
 
 import pexpect
 
@@ -17,6 +18,7 @@ ESCAPES = re.compile(r"\x1b(\[[0-9;?=]*[A-Za-z]|c)")
 # what a program prints.
 KERNEL = re.compile(r"\[[0-9a-f]{8}\] (new env|exiting gracefully|free env|"
                     r"destroying)[^\n]*\n")
+FIFO = 16
 SPEED = float(os.environ.get("JOS_TEST_SLOWDOWN", "1"))
 
 
@@ -82,8 +84,14 @@ class Machine:
         return self.child.match
 
     def send(self, text):
-        """Type text as it is; Enter is "\\r"."""
-        self.child.send(text)
+        """Type text as it is; Enter is "\\r".
+
+        Nobody types a line at once.  A serial port keeps 16 characters, and
+        Bochs's, like a real one, loses what comes before they are read."""
+        for start in range(0, len(text), FIFO // 2):
+            if start:
+                time.sleep(0.1)
+            self.child.send(text[start:start + FIFO // 2])
 
     def command(self, text, prompt=r"\$ ", timeout=None):
         """Type a line, wait for the prompt, return what was printed in
