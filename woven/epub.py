@@ -12,7 +12,7 @@ import re
 import uuid
 import zipfile
 
-from pages import ANSWERS, Page, Pages, esc, text_of
+from pages import ANSWERS, Pages, esc, text_of
 from pdf import run
 from pipeline import slurp
 
@@ -55,27 +55,12 @@ class Epub:
     def pages(self):
         """The pages in reading order, without the title page and the contents."""
         work = self.work
-        pages = self.outline = Pages(work, EXT)
-        pages.topics = list(work.topics)
-        pages.numbers = {t: c.number for t, c in work.chapters.items()}
-        pages.titles = {t: f["html"] for t, f in work.facts.items()}
-        bodies = {t: slurp(path).decode() for t, path in work.render("epub", "html.lua", "html").items()}
-        answers = pages.answers(bodies)
-        if answers:
-            pages.topics.append(ANSWERS)
-            pages.numbers[ANSWERS], pages.titles[ANSWERS] = "F", "Answers"
-            bodies[ANSWERS] = answers
-        made = [Page(t + EXT, pages.titles[t], settle(bodies[t]), pages.numbers[t])
-                for _, topics in pages.parts() for t in topics]
-        letters = [Page(f"identifiers-{letter}{EXT}", f"Identifiers: {letter}", body, listed=False)
-                   for letter, body in pages.identifier_pages()]
-        if letters:
-            letters[0].title, letters[0].listed = "Identifiers", True
-        self.extra = [Page("figures" + EXT, "Figures", pages.figure_page()),
-                      Page("chunks" + EXT, "Files and chunks",
-                           pages.chunk_page().replace(" A file's name leads to the file as it is tangled.", "")),
-                      *letters]
-        return made + self.extra
+        self.outline = Pages(work, EXT)
+        chapters, indexes = self.outline.book(
+            {t: slurp(path).decode() for t, path in work.render("epub", "html.lua", "html").items()})
+        for page in chapters:
+            page.body = settle(page.body)
+        return chapters + indexes
 
     def title_page(self):
         return "".join(f'<p class="{kind}">{esc(text)}</p>\n' if kind else f"<h1>{esc(text)}</h1>\n"
@@ -97,7 +82,7 @@ class Epub:
                 rows.append(item(topic + EXT, self.outline.numbers[topic], self.outline.titles[topic], below))
             rows = "\n".join(rows)
             out.append(f"<li><span>{esc(title)}</span>\n<ol>{rows}</ol></li>" if title else rows)
-        out += [item(p.file, "", p.title) for p in self.extra if p.listed]
+        out += [item(p.file, "", p.title) for p in self.outline.extra if p.listed]
         return ('<nav epub:type="toc" id="toc" role="doc-toc">\n<h1>Contents</h1>\n<ol>\n' + "\n".join(out)
                 + '\n</ol>\n</nav>\n<nav epub:type="landmarks" id="landmarks" hidden="">\n<h2>Landmarks</h2>\n<ol>\n'
                   '<li><a epub:type="titlepage" href="title.xhtml">Title page</a></li>\n'

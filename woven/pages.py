@@ -91,6 +91,9 @@ class Pages:
         self.work, self.facts, self.ext = work, work.facts, ext
         self.chunks, self.names = work.code["chunks"], work.code["names"]
         self.title = esc(work.meta["title"])
+        self.topics = list(work.topics)
+        self.numbers = {t: c.number for t, c in work.chapters.items()}
+        self.titles = {t: f["html"] for t, f in self.facts.items()}
         with open(os.path.join(HERE, "page.html")) as file:
             self.template = string.Template(file.read())
         self.sides = {}             # file or None -> its list of contents
@@ -163,8 +166,9 @@ class Pages:
             else:
                 used = f"; used in {self.places(entry['uses'])}" if entry["uses"] else ""
                 chunks.append(f"<li>⟨{name_html(name)}⟩ {places}{used}</li>")
+        tangled = " A file's name leads to the file as it is tangled." if self.ext == ".html" else ""
         return ("<h1>Files and chunks</h1>\n<p>A number leads to a chunk: chapter, then its place "
-                'in the chapter. A file\'s name leads to the file as it is tangled.</p>\n'
+                f"in the chapter.{tangled}</p>\n"
                 '<section id="files"><h2>Files of the tree</h2>\n<ul class="index">\n'
                 + "\n".join(files) + '\n</ul></section>\n<section id="chunks"><h2>Chunks</h2>\n'
                 '<ul class="index">\n' + "\n".join(chunks) + "\n</ul></section>")
@@ -351,16 +355,8 @@ class Pages:
 
     # ---------------------------------------------------------- all of them
 
-    def make(self, rendered):
-        """The pages in reading order, and the scripts as {file: text}."""
-        work, meta = self.work, self.work.meta
-        self.topics = list(work.topics)
-        self.numbers = {t: c.number for t, c in work.chapters.items()}
-        self.titles = {t: f["html"] for t, f in self.facts.items()}
-        bodies = {}
-        for topic, path in rendered.items():
-            with open(path) as file:
-                bodies[topic] = file.read()
+    def book(self, bodies):
+        """The pages of the chapters, with the answers, and those of the indexes."""
         answers = self.answers(bodies)
         if answers:
             self.topics.append(ANSWERS)
@@ -371,11 +367,18 @@ class Pages:
             letters[0].title, letters[0].listed = "Identifiers", True
         self.extra = [Page("figures" + self.ext, "Figures", self.figure_page()),
                       Page("chunks" + self.ext, "Files and chunks", self.chunk_page()), *letters]
-        pages = [Page("index" + self.ext, "Contents", "")]
-        for _, topics in self.parts():
-            pages += [Page(t + self.ext, self.titles[t], bodies.get(t, answers), self.numbers[t])
-                      for t in topics]
-        pages += self.extra
+        return [Page(t + self.ext, self.titles[t], bodies.get(t, answers), self.numbers[t])
+                for _, topics in self.parts() for t in topics], self.extra
+
+    def make(self, rendered):
+        """The pages in reading order, and the scripts as {file: text}."""
+        work, meta = self.work, self.work.meta
+        bodies = {}
+        for topic, path in rendered.items():
+            with open(path) as file:
+                bodies[topic] = file.read()
+        chapters, indexes = self.book(bodies)
+        pages = [Page("index" + self.ext, "Contents", ""), *chapters, *indexes]
         pages[0].body = (
             f"<h1>{self.title}</h1>"
             + (f'<p class="subtitle">{esc(meta["subtitle"])}</p>' if meta.get("subtitle") else "")

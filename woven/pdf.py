@@ -56,8 +56,6 @@ class Print:
         self.work = work
         self.folder = os.path.join(work.build, "print")
         self.outline = Pages(work)              # knows which chapter is in which part
-        self.outline.topics = list(work.topics)
-        self.outline.numbers = {t: c.number for t, c in work.chapters.items()}
 
     # ---------------------------------------------------------- what is generated
 

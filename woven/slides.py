@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import lectures
 from book import BookError
+from pages import esc
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 REVEAL = os.path.join(HERE, "node_modules", "reveal.js")
@@ -37,10 +38,6 @@ IMAGE = re.compile(r'<(?:div class="scroll"><)?img src="figures/([^"]+)"[^>]*>(?
 FIGURE = re.compile(r'<figure class="figure".*?</figure>', re.S)
 LINK = re.compile(r"<a\b[^>]*>(.*?)</a>", re.S)
 ID = re.compile(r' id="[^"]*"')
-
-
-def esc(text):
-    return html.escape(text, quote=False)
 
 
 def slurp(*path):
