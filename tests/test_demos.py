@@ -106,6 +106,15 @@ def test_a_course_is_read(course):
     assert lecture["number"] == 1 and lectures.name(lecture) == "01-one"
 
 
+@pytest.mark.parametrize("field", ["chapters: [01-one]", "chapters: [02-two]\n  reading: [01-one]",
+                                   "chapters: [02-two]\n  reading: [{01-one: [First]}]"])
+def test_no_lecture_has_a_chapter_of_the_instructor(course, field, tmp_path):
+    (tmp_path / "02-two.nw").write_text("# Two\n")
+    course(COURSE.replace("chapters: [01-one]", field))
+    with pytest.raises(BookError, match="lectures.yaml:[34]: 01-one is the instructor's"):
+        lectures.read(str(tmp_path / "lectures.yaml"), ["01-one"])
+
+
 @pytest.mark.parametrize("old, new, fault", [
     ("title: One", "titel: One", "2: a lecture needs title:"),
     ("title: One", "titel: One", "2: a lecture has no titel:"),

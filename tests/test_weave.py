@@ -225,6 +225,26 @@ Because of this.
    :::
 """
 
+GUIDED = LAB + """
+::: instructor
+Hints for teachers are in [](#ch:H-guide); see [](#fig:plan).
+:::
+"""
+
+GUIDE = """\
+# For teachers
+
+## Weeks {#weeks}
+
+Ask them for *zebras*, as [](#tracks) says; [[a]].
+
+![A zebra.](figures/plan.svg){#fig:plan alt="Zebras."}
+
+::: {.manual sec="processor-controls"}
+Zebras.
+:::
+"""
+
 GLOSSARY = """\
 # Glossary
 
@@ -582,8 +602,10 @@ def more(tmp_path_factory):
     """Front and back matter, and the students' edition: a folder with both."""
     folder = tmp_path_factory.mktemp("more")
     (folder / "chapters").mkdir()
-    for name, text in {"book.yaml": YAML, "00-preface.nw": PREFACE, "03-lab.nw": LAB,
-                       "D-glossary.nw": GLOSSARY, "E-bibliography.nw": BIBLIOGRAPHY}.items():
+    for name, text in {"book.yaml": YAML + "instructor: [H-guide]\n", "00-preface.nw": PREFACE,
+                       "03-lab.nw": GUIDED, "D-glossary.nw": GLOSSARY, "E-bibliography.nw": BIBLIOGRAPHY,
+                       "H-guide.nw": GUIDE, "../figures/plan.dot": "digraph { zebra }"}.items():
+        (folder / "chapters" / name).parent.mkdir(exist_ok=True)
         (folder / "chapters" / name).write_text(text)
     for flags in ((), ("-e", "student")):
         run = weave(folder, *flags)
@@ -623,6 +645,38 @@ def test_students_edition(more):
             text = file.read_text()
             assert not re.search(r"secret|42|Because of this|a detail", text), file.name
     assert "Your code" in more["student"]["file-kern-a-c.html"].html
+
+
+def test_chapters_of_the_instructor(more):
+    """The full edition has them, and the other not a word of them."""
+    full, student = more["full"], more["student"]
+    assert "zebras" in full["H-guide.html"].html and set(full) - set(student) >= {"H-guide.html"}
+    assert 'href="H-guide.html">appendix H, For teachers</a>; see' in full["03-lab.html"].html
+    out = student["index.html"].path.parent
+    for file in out.rglob("*"):
+        assert not re.search(r"(?i)zebra|teacher|H-guide|fig:plan", file.name + (
+            file.read_text() if file.is_file() else "")), file.name
+    assert not list((out / "figures").iterdir())
+    assert (full["index.html"].path.parent / "figures/plan.svg").exists()
+    assert "H.1" in full["C-manual-sections.html"].html
+
+
+@pytest.mark.parametrize("files, words", [
+    ({"book.yaml": YAML + "instructor: [H-none]\n"}, "chapters/book.yaml:1: instructor: no chapter"),
+    ({"book.yaml": YAML + "instructor: H-guide\n"}, "chapters/book.yaml:1: instructor: a list"),
+    ({"book.yaml": YAML + "instructor: [3]\n"}, "chapters/book.yaml:1: instructor: a list"),
+    ({"03-third.nw": "# Third\n\nSee [](#ch:H-guide).\n"}, "chapters/03-third.nw:3: ch:H-guide is in a"),
+    ({"03-third.nw": "# Third\n\nSee\n[it](#weeks).\n"}, "chapters/03-third.nw:4: weeks is in a"),
+    ({"03-third.nw": "# Third\n\nA [word]{.instructor}.\n"}, "chapters/03-third.nw:3: an answer, a"),
+    ({"H-guide.nw": GUIDE + "\n<<a.c>>=\nint a;\n@\n"}, "chapters/H-guide.nw:13: <<a.c>>= in a chapter"),
+])
+def test_faults_of_chapters_of_the_instructor(small, files, words):
+    small.write("figures/plan.dot", "digraph { zebra }")
+    small.write("01-first.nw", ONE + "\n## Tracks {#tracks}\n")
+    for name, text in {"book.yaml": YAML + "instructor: [H-guide]\n", "H-guide.nw": GUIDE, **files}.items():
+        small.write(name, text)
+    run = weave(small.folder)
+    assert run.returncode == 1 and words in run.stderr
 
 
 def test_editions_pass_the_checks(more):

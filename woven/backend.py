@@ -8,7 +8,9 @@ link to. Faults name chapters/FILE.nw:LINE, and nothing is written.
 
 The students' edition has no solutions and no answers: no `::: solution` and
 `::: answer`, and no chunk that has a stub `<<name (exercise N)>>`, nor what only
-that chunk uses; the stub takes its place wherever the name stands.
+that chunk uses; the stub takes its place wherever the name stands. Nor has it the
+chapters that book.yaml calls the instructor's, and no `::: instructor`, where the
+other chapters may speak of them.
 
 noweb's own cross-reference filters (finduses, noidx) aren't in the pipe: they
 know words, not files, and link every `umain` to all fifty of them.
@@ -24,10 +26,11 @@ from names import Names, WORD
 FENCE = re.compile(r"^\s*(`{3,}|~{3,})(.*)$")
 DIV = re.compile(r"^\s*:{3,}\s*(\{.*\}|[\w.-]+)?\s*:*\s*$")
 NOTE = re.compile(r"\[\^[^\]\s]+\]")
+REFERENCE = re.compile(r"\]\(#([^)\s]+)\)")
 START = re.compile(r"<<.*>>=\s*$")
-ANSWER = re.compile(r"\b(answer|solution)\b")
-NO_DIV = re.compile(r"\{[^}]*\.(answer|solution)\b|^\s*>[\s>]*:{3,}")      # wouldn't be hidden
-KINDS = {"answer", "manual", "notes", "slide", "solution"}              # of divs
+HIDDEN = re.compile(r"\b(answer|instructor|solution)\b")
+NO_DIV = re.compile(r"\{[^}]*\.(answer|instructor|solution)\b|^\s*>[\s>]*:{3,}")      # wouldn't be hidden
+KINDS = {"answer", "instructor", "manual", "notes", "slide", "solution"}              # of divs
 PATH = re.compile(r"[\w.+-]+(/[\w.+-]+)*")
 ATTRIBUTES = re.compile(r"\s\{[^}]*\}\s*$")
 LANGUAGES = [(r"\.[ch]$", "c"), (r"\.S$", "gas"), (r"[Mm]akefile$|\.mk$", "makefile"),
@@ -83,6 +86,7 @@ class Prose:
         self.open = []              # lines of the fences and divs not yet closed
         self.titles = 0
         self.notes, self.noted = [], {}         # footnotes: where called, written
+        self.shown = {}             # ids that the students' edition refers to: the first line
 
     def fault(self, line, what):
         self.errors.append(f"{self.chapter.file}:{line}: {what}")
@@ -114,9 +118,13 @@ class Prose:
             return
         plain = "".join(p if isinstance(p, str) else " " for p in pieces)
         if NO_DIV.search(plain):
-            self.fault(number, "an answer or a solution is a ::: that begins its line")
+            self.fault(number, "an answer, a solution or a word to the "
+                               "instructor is a ::: that begins its line")
         if any(not isinstance(p, str) and not p.text.strip() for p in pieces):
             self.fault(number, "[[ ]] quotes nothing")
+        if self.secret is None:
+            for key in REFERENCE.findall(plain):
+                self.shown.setdefault(key, number)
         for note in NOTE.findall(plain):
             secret = self.secret is not None
             if raw.startswith(note + ":"):
@@ -131,7 +139,7 @@ class Prose:
             return
         indent = len(raw) - len(raw.lstrip())
         if what:
-            if self.secret is None and ANSWER.search(what):
+            if self.secret is None and HIDDEN.search(what):
                 self.secret = len(self.open)
             for kind in set(re.findall(r"\.([\w-]+)", re.sub(r'"[^"]*"', "", what))
                             if what.startswith("{") else [what]) - KINDS:
@@ -359,10 +367,20 @@ def unclosed(chapter):
                 opened = None
 
 
-def weave(folder, inc, out, edition="full"):
+def without(paths, instructor, edition):
+    """The chapters of an edition, of those that there are."""
+    topics = [os.path.basename(p).removesuffix(".nw") for p in paths]
+    unknown = [t for t in instructor if t not in topics]
+    if unknown:
+        raise noweb.BookError("\n".join(f"chapters/book.yaml:1: instructor: no chapter is called {t}"
+                                        for t in unknown))
+    return [p for p, t in zip(paths, topics) if edition == "full" or t not in instructor]
+
+
+def weave(folder, inc, out, edition="full", instructor=()):
     """Read the book; write OUT/NN-topic.md and OUT/code.json; return chapters and slices."""
     os.makedirs(out, exist_ok=True)
-    paths = noweb.chapter_files(folder)
+    paths = without(noweb.chapter_files(folder), instructor, edition)
     headers = headers_chapter(inc, out)
     if headers and not any(os.path.basename(p) == os.path.basename(headers) for p in paths):
         paths.append(headers)
@@ -378,13 +396,16 @@ def weave(folder, inc, out, edition="full"):
         for part in chapter.parts:
             if isinstance(part, noweb.Chunk):
                 prose.chunk(part)
+                if chapter.topic in instructor:
+                    prose.fault(part.line, f"<<{part.name}>>= in a chapter of the instructor's: "
+                                           "students would have its code in their tree")
             else:
                 prose.docs(part)
                 for line, pieces in part.numbered():
                     for p in pieces:
                         if isinstance(p, noweb.Quote) and p.name and p.name not in known:
                             prose.fault(line, f"no chunk is named <<{p.name}>>")
-        texts[chapter.topic], chapter.at = prose.text(), prose.at
+        texts[chapter.topic], chapter.at, chapter.shown = prose.text(), prose.at, prose.shown
     if errors:
         raise noweb.BookError("\n".join(errors))
     for name in os.listdir(out):                # of chapters that are gone

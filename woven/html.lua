@@ -170,6 +170,11 @@ function M.transcript(t)
   if upto then
     say[#say+1] = ('in <code>tangle/upto-%s</code>, the book up to chapter %s'):format(text(upto), text((upto:gsub('^0', ''))))
   elseif t.tree then say[#say+1] = 'in <code>tangle/' .. text(t.tree) .. '</code>' end
+  if t.change then
+    local c = t.change
+    say[#say+1] = ('%s<code>%s</code> in <code>%s</code>'):format(
+      c.new ~= '' and '<code>' .. text(c.new) .. '</code> in place of ' or 'without ', text(c.old), text(c.file))
+  end
   for i, l in ipairs(t.lines) do
     plain[i] = l[1] .. (l[2] or '')
     lines[i] = text(l[1]) .. (l[2] and '<kbd>' .. text(l[2]) .. '</kbd>' or '')

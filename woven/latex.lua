@@ -180,6 +180,11 @@ return function(W)
     local upto = (t.tree or ''):match('^upto%-(.+)$')
     if upto then say[#say+1] = 'in ' .. code('tangle/upto-' .. upto) .. ', the book up to chapter ' .. upto:gsub('^0', '')
     elseif t.tree then say[#say+1] = 'in ' .. code('tangle/' .. t.tree) end
+    if t.change then
+      local c = t.change
+      say[#say+1] = (c.new ~= '' and code(c.new) .. ' in place of ' or 'without ')
+        .. code(c.old) .. ' in ' .. code(c.file)
+    end
     for i, l in ipairs(t.lines) do
       local keep = i < #t.lines and (i == 1 or i == #t.lines - 1)
       lines[i] = ('\\%s{%s}'):format(keep and 'TN' or 'T', l[2]

@@ -78,9 +78,10 @@ Line.add_constructor("tag:yaml.org,2002:str", _string)
 class Check:
     """Looks at all of the file and collects its faults."""
 
-    def __init__(self, file, chapters):
+    def __init__(self, file, chapters, instructor):
         self.file = file
         self.chapters = chapters
+        self.instructor = instructor
         self.faults = []
 
     def fault(self, line, what):
@@ -117,8 +118,7 @@ class Check:
             return
         self.texts(value["goals"])
         for at, topic in zip(value["chapters"].lines, value["chapters"]):
-            if not isinstance(topic, str) or topic not in self.chapters:
-                self.fault(at, f"no chapter is called {topic}")
+            self.chapter(at, topic)
         self.reading(value.get("reading", ()))
         minutes = value["minutes"]
         if not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in minutes.values()):
@@ -128,15 +128,25 @@ class Check:
         for at, scene in zip(value["demo"].lines, value["demo"]):
             self.scene(scene, at)
 
+    def chapter(self, line, topic):
+        """Is it a chapter that students have?"""
+        if not isinstance(topic, str) or topic not in self.chapters:
+            self.fault(line, f"no chapter is called {topic}")
+        elif topic in self.instructor:
+            self.fault(line, f"{topic} is the instructor's: students don't have it")
+        else:
+            return True
+        return False
+
     def reading(self, items):
         """A chapter, or a chapter with a list of its sections."""
         for at, item in zip(items and items.lines, items):
             topic, sections = item, []
             if isinstance(item, dict) and len(item) == 1:
                 (topic, sections), = item.items()
-            if not isinstance(topic, str) or topic not in self.chapters:
-                self.fault(at, f"no chapter is called {topic}")
-            elif not isinstance(sections, list):
+            if not self.chapter(at, topic):
+                continue
+            if not isinstance(sections, list):
                 self.fault(at, "reading: a chapter, or a chapter with a list of sections")
             else:
                 for section in sections:
@@ -175,8 +185,11 @@ def sections(path):
     return titles
 
 
-def read(path):
-    """The lectures, each a mapping with its number; BookError names faults."""
+def read(path, instructor=()):
+    """The lectures, each a mapping with its number; BookError names faults.
+
+    Those chapters that are the instructor's can't be in a lecture.
+    """
     folder, file = os.path.split(path)
     if not os.path.exists(path):
         raise BookError(f"chapters/{file}:1: the book has no plan of lectures")
@@ -193,7 +206,7 @@ def read(path):
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise BookError(f"chapters/{file}:{mark.line + 1 if mark else 1}: {error.problem}")
-    check = Check(file, chapters)
+    check = Check(file, chapters, instructor)
     if not isinstance(value, dict) or list(value) != ["lectures"] or not isinstance(value["lectures"], list):
         raise BookError(f"chapters/{file}:1: want `lectures:` with a list of lectures")
     for line, lecture in zip(value["lectures"].lines, value["lectures"]):

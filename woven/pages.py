@@ -436,8 +436,9 @@ def write(work):
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "w") as file:
                 file.write(text)
-        shutil.copytree(work.figure_folder, os.path.join(stage, "figures"),
-                        ignore=shutil.ignore_patterns("*.key"))
+        os.makedirs(os.path.join(stage, "figures"))
+        for name in sorted(work.shown_figures() & set(work.figures)):
+            shutil.copy(os.path.join(work.figure_folder, name), os.path.join(stage, "figures"))
         for name in ("book.css", "book.js"):
             shutil.copy(os.path.join(HERE, name), stage)
         if not os.path.exists(MINISEARCH):

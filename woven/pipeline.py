@@ -10,6 +10,7 @@ made again.
 
 After read() a generator of pages finds here
     work.meta        book.yaml
+    work.instructor  the chapters that the students' edition hasn't
     work.topics      the chapters in reading order: "05-physical-memory"
     work.book, work.names        the code (book.py, names.py)
     work.slices[topic]           the chapter's chunks, as render.lua describes them
@@ -221,12 +222,13 @@ class Pipeline:
 
     def read(self):
         self.meta = self._read_meta()
+        self.instructor = self.meta.get("instructor") or []
         self.manual = read_manual(os.path.join(HERE, "manual-sections.tsv"))
         self.faults = figures.make_all(os.path.join(self.folder, "figures"), self.figure_folder)
         try:
             self.book, self.names, self.slices = backend.weave(
                 os.path.join(self.folder, "chapters"), os.path.join(self.folder, "inc"),
-                self.build, self.edition)
+                self.build, self.edition, self.instructor)
         except BookError as error:
             self.faults += str(error).split("\n")
         if self.faults:
@@ -270,6 +272,9 @@ class Pipeline:
                 for p in parts):
             raise BookError("chapters/book.yaml:1: parts: a list of {title: …, first: 1, last: 5}, "
                             "numbers or letters of chapters")
+        own = meta.get("instructor") or []
+        if not isinstance(own, list) or not all(isinstance(t, str) for t in own):
+            raise BookError("chapters/book.yaml:1: instructor: a list of chapters, [H-topic, …]")
         return meta
 
     def _number(self, topic):
@@ -328,6 +333,11 @@ class Pipeline:
             if not (self.own[topic].get(key) or self.labels.get(key)):
                 self.fault(topic, f"(#{key})", f"several chapters have the id {key}"
                            if key in self.labels else f"nothing in the book has the id {key}")
+        for key, line in getattr(self.chapters[topic], "shown", {}).items():
+            label = self.own[topic].get(key) or self.labels.get(key)
+            if label and label["topic"] in self.instructor and topic not in self.instructor:
+                self.faults.append(f"chapters/{topic}.nw:{line}: {key} is in a chapter of the instructor's: "
+                                   "students don't have it; write it in ::: instructor")
         for target in dict.fromkeys(facts["links"]):
             if not re.match(r"https?://|mailto:", target):
                 self.fault(topic, f"({target})", f"a link to {target or 'nothing'}: want #id, or https://…")
@@ -348,6 +358,10 @@ class Pipeline:
                 if key not in self.manual:
                     self.fault(topic, key, f'manual section "{key}" is not in '
                                            "woven/manual-sections.tsv")
+
+    def shown_figures(self):
+        """The files of the figures that this edition's chapters show."""
+        return {image["src"].split("/")[-1] for facts in self.facts.values() for image in facts["images"]}
 
     # -------------------------------------------------------------- rendering
 

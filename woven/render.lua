@@ -23,7 +23,8 @@
 --   code(pieces)             -> Inline    [[code]] in prose: a list of {text, to}; to: a
 --                                         place (nil: a word without a definition)
 --   transcript(t)            -> Block     t.command ("make qemu-nox CPUS=2" or nil), t.tree
---                                         ("upto-05" or nil), t.lines: {prompt, typed} or {text}
+--                                         ("upto-05" or nil), t.lines: {prompt, typed} or {text},
+--                                         t.change: {file, old, new} or nil, made in the tree before
 --   figure(f)                -> Blocks    f.id, f.number (nil: no caption's number), f.file
 --                                         ("boxes.svg"), f.alt, f.caption (Inlines)
 --   manual_box(b)            -> Blocks    b.id, b.sections: list of {key, text, to}, b.content;
@@ -126,7 +127,8 @@ local function transcript(el)
     if prompt and (prompt == 'K> ' or prompt:match('%$ $')) then lines[#lines+1] = { prompt, typed }
     else lines[#lines+1] = { line } end
   end
-  return F.transcript { command = command, tree = a.tree, lines = lines }
+  return F.transcript { command = command, tree = a.tree, lines = lines,
+    change = a.old and { file = a.file, old = a.old, new = a.new or '' } }
 end
 
 local function code_block(el)
@@ -155,6 +157,7 @@ local function div(el)
   elseif c:includes('answer') then
     return F.answer { number = el.attributes.number, content = el.content }
   elseif c:includes('solution') and not c:includes('slide') then return F.solution(el.content)
+  elseif c:includes('instructor') and not c:includes('slide') then return el.content
   end
 end
 

@@ -388,7 +388,7 @@ def write(work):
     """Make OUT/slides, or OUT/slides-student."""
     if not os.path.isdir(REVEAL):
         raise BookError("reveal.js is missing: make deps installs it")
-    course = lectures.read(os.path.join(work.folder, "chapters", "lectures.yaml"))
+    course = lectures.read(os.path.join(work.folder, "chapters", "lectures.yaml"), work.instructor)
     check(work, [t for p in course for t in p["chapters"]])
     rendered = work.render("slides", "html.lua", "html")
     chapters = {t: Chapter(work, t, rendered[t]) for p in course for t in p["chapters"]}
