@@ -84,8 +84,10 @@ class Report:
             crash = getattr(report.longrepr, "reprcrash", None)
             said = crash.message if crash else str(report.longrepr)
             said = said.removeprefix("AssertionError: ").removeprefix("Failed: ")
-            # pytest adds the two sides of a comparison after the message.
-            result.evidence = said.split("\nassert ")[0][:EVIDENCE_MAX]
+            # pytest indents the message's further lines, and adds the two sides
+            # of a comparison after it.
+            said = said.split("\nassert ")[0].replace("\n  ", "\n")
+            result.evidence = said[:EVIDENCE_MAX]
 
     # --- reports
 
