@@ -10,6 +10,7 @@ SHELL := /bin/bash
 include tangle/rules.mk
 -include woven/rules.mk
 include tests/rules.mk
+include labs/rules.mk
 
 ## And
 

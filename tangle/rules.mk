@@ -12,12 +12,8 @@ deps: ## install the tools that are missing (apt, dnf, pacman or brew)
 
 tangle: ## write the JOS tree to tangle/jos (or another: see below)
 	@tangle/deps --need tangle
-	@tangle/tangle $(if $(LAB),-l '$(LAB)') $(if $(upto),-u '$(upto)') $(if $(line),-L) \
-		$(if $(DRAFT),-d) $(if $(FORCE),-f) . '$(tree)'
-
-handout: ## write lab LAB as its students get it to tangle/labN
-	@$(if $(LAB),,echo "make handout: say which lab: make handout LAB=2" >&2; exit 2)
-	@$(MAKE) --no-print-directory tangle
+	@$(if $(LAB),$(MAKE) --no-print-directory handout,tangle/tangle $(if $(upto),-u '$(upto)') \
+		$(if $(line),-L) $(if $(DRAFT),-d) $(if $(FORCE),-f) . '$(tree)')
 
 ## Run it (in QEMU: Ctrl-A X leaves, in Bochs: Ctrl-C)
 
@@ -41,7 +37,7 @@ qemu-nox-gdb gdb: needs = qemu gdb
 bochs: needs = bochs
 
 # A handout is its student's: once it is written, these doors take it as it is.
-fresh := $(if $(and $(LAB),$(wildcard $(tree)/.tangled)),,tangle)
+fresh := $(if $(LAB),$(if $(wildcard $(tree)/tools/grade/class.json),,handout),tangle)
 
 qemu qemu-nox qemu-gdb qemu-nox-gdb gdb bochs: $(fresh)
 	@tangle/deps --need build $(needs)
@@ -55,4 +51,4 @@ run-%: $(fresh)
 run-NAME run-NAME-nox:
 	@echo "make $@: put the name of a program for NAME, as in make $(@:run-NAME%=run-hello%)" >&2; exit 2
 
-.PHONY: deps tangle handout qemu qemu-nox qemu-gdb qemu-nox-gdb gdb bochs run-NAME run-NAME-nox
+.PHONY: deps tangle qemu qemu-nox qemu-gdb qemu-nox-gdb gdb bochs run-NAME run-NAME-nox
