@@ -32,7 +32,7 @@ Exit = collections.namedtuple("Exit", "tick cpu reason name qualification")
 EXIT = re.compile(r"(\d+)\w\[CPU(\d+) *\] VMEXIT reason = (\d+) \((.*?)\) qualification=(0x[0-9a-f]+)")
 ESCAPES = re.compile(r"\x1b(\[[0-9;?=]*[A-Za-z]|c)")
 # What no program recovers from: waiting for anything after it is in vain.
-PANIC = re.compile(r"kernel panic on CPU \d+ at [^\r\n]*")
+PANIC = re.compile(r"kernel panic on CPU \d+ at [^\r\n]*|(?:^|\n)K> ")
 
 
 def patience():
@@ -105,14 +105,17 @@ class Machine:
     def expect(self, pattern, seconds=None, panic=False):
         """Wait for a regular expression (lines end in \\r\\n); the match.
 
-        A kernel panic ends the wait, unless panic is true."""
+        A kernel panic and the monitor's prompt end the wait, unless panic is
+        true."""
         patterns = [pattern, pexpect.EOF, pexpect.TIMEOUT] + ([] if panic else [PANIC])
         found = self.child.expect(patterns, timeout=seconds or patience())
         if found == 0:
             return self.child.match
         why = {1: "the machine ended, or used up its time",
                2: f"nothing like that within {seconds or WALL_SECONDS} s"}.get(found)
-        raise AssertionError(f"waited for {pattern!r}: {why or self.child.match[0]}; "
+        if why is None:
+            why = "the kernel is in its monitor" if "K>" in self.child.match[0] else self.child.match[0]
+        raise AssertionError(f"waited for {pattern!r}: {why}; "
                              f"the last lines:\n{self.tail()}")
 
     def type(self, text):
