@@ -28,6 +28,7 @@ sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
 BOOK = HERE.parent
 sys.path.insert(0, str(HERE))
+import variants                 # noqa: E402
 
 AUTHOR = ("JOS course", "course@example.org")
 DATE = 1767225600               # 1 January 2026, 00:00 UTC
@@ -61,15 +62,6 @@ def tangle(folder, lab=None):
     (folder / ".tangled").unlink()
 
 
-def make_variant(seed, lab):
-    if not (HERE / "variants.py").exists():
-        if seed:
-            fail("SEED: there are no variants yet")
-        return None
-    import variants
-    return variants.Variant.of(seed, lab)
-
-
 def write_tree(folder, lab, seed, solved=False):
     """The tree of a lab, before or after; return its variant."""
     last = max(read_labs())
@@ -79,17 +71,88 @@ def write_tree(folder, lab, seed, solved=False):
         tangle(folder, lab + 1)
     else:
         tangle(folder)
-    variant = make_variant(seed, lab)
-    if variant is not None:
-        import variants
-        variants.apply(folder, variant)
+    variant = variants.Variant.of(seed, lab)
+    try:
+        variants.apply(folder, variant, solved=solved)
+    except variants.VariantError as error:
+        fail(f"labs/variants.py: {error}; nothing written")
     return variant
 
 
 # --- what a handout has besides
 
-def readme(lab, about):
-    return f"# Lab {lab}: {about['title']}\n"
+def sections(text):
+    """The parts of labN.md, {heading: text}."""
+    parts = re.split(r"^# (.*)\n", text, flags=re.M)
+    return {name: part.strip() for name, part in zip(parts[1::2], parts[2::2])}
+
+
+def chapter_title(name):
+    """Such as "17 Finding VMX"."""
+    with open(BOOK / "chapters" / f"{name}.nw", encoding="utf-8") as file:
+        return f"{name.split('-')[0]} {file.readline().removeprefix('# ').strip()}"
+
+
+def manual_sections(keys):
+    """The rows of the table of manual sections that have these keys."""
+    rows = {}
+    with open(BOOK / "woven/manual-sections.tsv", encoding="utf-8") as file:
+        for line in file:
+            row = line.rstrip("\n").split("\t")
+            if not line.startswith("#"):
+                rows[row[0]] = row
+    lost = [key for key in keys if key not in rows]
+    if lost:
+        fail(f"labs/labs.yaml: no manual section {', '.join(lost)} in woven/manual-sections.tsv")
+    return [rows[key] for key in keys]
+
+
+def steps(about):
+    """What to write, what to run, what it says: a numbered list."""
+    where = {name: path for path, names in about["functions"].items() for name in names}
+    out = []
+    for number, step in enumerate(about.get("steps", []), 1):
+        written = [f"`{name}` ({where[name]})" for name in step.get("write", [])]
+        if number == 1:
+            out.append("1. As it was handed out:")
+        elif written:
+            out.append(f"{number}. With {' and '.join(filter(None, [', '.join(written[:-1]), written[-1]]))}:")
+        else:
+            out.append(f"{number}. Then:")
+        out[-1] += f" `make {step['run']}`"
+        out += ["", "   ```", *("   " + line.rstrip() for line in step["see"]), "   ```", ""]
+    out.append("That is the end of the lab.")
+    return "\n".join(out)
+
+
+NUMBERS = """
+Your class has numbers of its own: of errors, of hypercalls, of registers, and which
+error says what. Where the book and a comment or header of this folder differ, what
+stands here is right.
+"""
+
+
+def readme(lab, about, own_numbers=False):
+    """The README of a handout: readme.md, filled in from labs.yaml and labN.md.
+    own_numbers: it has a seed."""
+    chapters = [f"- {chapter_title(name)}" for name in about["chapters"]]
+    rows = [f"| {june2016} | {june2026 if june2026[0] not in '-?' else ''} | {title} |"
+            for _, title, _, june2016, june2026, _ in manual_sections(about["manual"])]
+    manual = ["", "Sections of Intel's Software Developer's Manual, volume 3, by the numbers of June 2016, which",
+              "the comments in the code use; the same sections have other numbers in newer editions.", "",
+              "| June 2016 | June 2026 | |", "| --- | --- | --- |", *rows]
+    hours = about["minutes"] / 60
+    words = {
+        **sections((HERE / f"lab{lab}.md").read_text()),
+        "number": str(lab), "title": about["title"], "submission": f"lab{lab}-submission.tar.gz",
+        "time": f"{hours:g} hour" + "s" * (hours != 1),
+        "steps": steps(about),
+        "numbers": NUMBERS if own_numbers else "",
+        "files": "\n".join(f"- `{name}`" for name in about["files"]),
+        "chapters": "\n".join(chapters),
+        "manual": "\n".join(manual) if rows else "",
+    }
+    return re.sub(r"\{\{(.*?)\}\}", lambda match: words[match[1]], (HERE / "readme.md").read_text())
 
 
 def write_grader(folder, lab, about, variant):
@@ -103,7 +166,7 @@ def write_grader(folder, lab, about, variant):
         path.chmod(0o755 if path.is_dir() or path.read_bytes().startswith(b"#!") else 0o644)
     (folder / CLASS).write_text(json.dumps(
         {"lab": lab, "title": about["title"], "files": about["files"],
-         "variant": variant.as_dict() if variant is not None else {}}, indent=1, sort_keys=True) + "\n")
+         "variant": variant.facts()}, indent=1, sort_keys=True) + "\n")
     text = (HERE / "grade.mk").read_text()
     text = text.replace("{lab}", str(lab)).replace("{files}", " ".join(about["files"]))
     (folder / "tools/grade.mk").write_text(text)
@@ -161,7 +224,7 @@ def write_handout(folder, lab, seed):
     """The whole handout, in a new folder."""
     about = read_labs()[lab]
     variant = write_tree(folder, lab, seed)
-    (folder / "README.md").write_text(readme(lab, about))
+    (folder / "README.md").write_text(readme(lab, about, bool(seed)))
     (folder / ".gitignore").write_text("\n".join(IGNORED) + "\n")
     write_grader(folder, lab, about, variant)
     tree = [(str(path.relative_to(folder)), path) for path in files_of(folder)
