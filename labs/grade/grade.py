@@ -101,11 +101,7 @@ class Lab:
         self.look_around()
         self.take_files()
         for module in modules:
-            if hasattr(module, "files"):
-                for path, text in module.files(self).items():
-                    target = self.tree / path
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_text(text)
+            self.write_files(self.tree, module)
         if self.build_error is None:
             self.build()
 
@@ -115,6 +111,15 @@ class Lab:
             top = pathlib.Path(module.__file__).parent / "programs" / f"lab{self.number}"
             if top.is_dir():
                 shutil.copytree(top, tree, dirs_exist_ok=True)
+
+    def write_files(self, tree, module):
+        """What files(lab) of the checks says: texts or bytes, by path."""
+        for path, data in getattr(module, "files", lambda lab: {})(self).items():
+            (tree / path).parent.mkdir(parents=True, exist_ok=True)
+            data = data if isinstance(data, bytes) else data.encode()
+            # What is the same keeps its time, so that make leaves it alone.
+            if not (tree / path).is_file() or (tree / path).read_bytes() != data:
+                (tree / path).write_bytes(data)
 
     def copy_from_cache(self, cache, modules):
         """The handout with the programs, built: made once, then copied."""
@@ -134,10 +139,7 @@ class Lab:
                 shutil.copytree(self.scratch / "pristine", making, symlinks=True)
                 self.add_programs(making, modules)
                 for module in modules:
-                    if hasattr(module, "files"):
-                        for path, text in module.files(self).items():
-                            (making / path).parent.mkdir(parents=True, exist_ok=True)
-                            (making / path).write_text(text)
+                    self.write_files(making, module)
                 subprocess.run(["make", "-s", "-j2"], cwd=making, check=True,
                                stdin=subprocess.DEVNULL)
                 making.rename(base)
