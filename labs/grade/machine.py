@@ -47,10 +47,11 @@ class Machine:
     cpu: a processor model of the emulator, bios: a BIOS file of Bochs's
     trace: let Bochs record what its processors do
     fs_img: the disk image, else a fresh copy of the tree's own
+    seconds: of processor time that the emulator may use
     """
 
     def __init__(self, lab, emulator, run=None, cpus=1, mem="64M", cpu=None,
-                 bios=None, trace=False, fs_img=None):
+                 bios=None, trace=False, fs_img=None, seconds=CPU_SECONDS):
         self.lab, self.emulator, self.mem = lab, emulator, int(mem.removesuffix("M")) << 20
         self.folder = lab.scratch / f"machine-{time.monotonic_ns()}"
         self.folder.mkdir()
@@ -78,7 +79,7 @@ class Machine:
             shutil.which("make"), ["--no-print-directory", "-s", target, *variables],
             cwd=str(lab.tree), encoding="utf-8", codec_errors="replace", timeout=None,
             dimensions=(50, 200), env={**os.environ, "TERM": "dumb"},
-            preexec_fn=limit(CPU_SECONDS, FILE_MAX))
+            preexec_fn=limit(seconds, FILE_MAX))
         self.child.delaybeforesend = None
         self.child.logfile_read = self
 
