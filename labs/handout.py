@@ -32,7 +32,7 @@ import variants                 # noqa: E402
 
 AUTHOR = ("JOS course", "course@example.org")
 DATE = 1767225600               # 1 January 2026, 00:00 UTC
-IGNORED = ["obj/", "lab*-submission.tar.gz", "results*", "__pycache__/", "*.pyc"]
+IGNORED = ["/obj/", "/lab*-submission.tar.gz", "/results*", "__pycache__/", "*.pyc"]
 CLASS = pathlib.Path("tools/grade/class.json")
 
 
@@ -110,7 +110,8 @@ def manual_sections(keys):
 def steps(about):
     """What to write, what to run, what it says: a numbered list."""
     where = {name: path for path, names in about["functions"].items() for name in names}
-    out = []
+    out = ["Each step has its own message, which says what is missing next. `…` stands for",
+           "what differs from run to run.", ""]
     for number, step in enumerate(about.get("steps", []), 1):
         written = [f"`{name}` ({where[name]})" for name in step.get("write", [])]
         if number == 1:
@@ -138,15 +139,15 @@ def readme(lab, about, own_numbers=False):
     chapters = [f"- {chapter_title(name)}" for name in about["chapters"]]
     rows = [f"| {june2016} | {june2026 if june2026[0] not in '-?' else ''} | {title} |"
             for _, title, _, june2016, june2026, _ in manual_sections(about["manual"])]
-    manual = ["", "Sections of Intel's Software Developer's Manual, volume 3, by the numbers of June 2016, which",
-              "the comments in the code use; the same sections have other numbers in newer editions.", "",
+    manual = ["", "Sections of Intel's Software Developer's Manual, volume 3, by the numbers of June",
+              "2016, which the comments in the code use, and by those of June 2026:", "",
               "| June 2016 | June 2026 | |", "| --- | --- | --- |", *rows]
     hours = about["minutes"] / 60
     words = {
+        "steps": steps(about),
         **sections((HERE / f"lab{lab}.md").read_text()),
         "number": str(lab), "title": about["title"], "submission": f"lab{lab}-submission.tar.gz",
         "time": f"{hours:g} hour" + "s" * (hours != 1),
-        "steps": steps(about),
         "numbers": NUMBERS if own_numbers else "",
         "files": "\n".join(f"- `{name}`" for name in about["files"]),
         "chapters": "\n".join(chapters),
@@ -198,22 +199,24 @@ def git(folder, *words, **more):
     """git, whatever its user has set up."""
     name, address = AUTHOR
     env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    env.update(GIT_CONFIG_GLOBAL=os.devnull, GIT_CONFIG_NOSYSTEM="1", GIT_AUTHOR_NAME=name, GIT_AUTHOR_EMAIL=address, GIT_AUTHOR_DATE=f"{DATE} +0000",
+    env.update(GIT_CONFIG_GLOBAL=os.devnull, GIT_CONFIG_NOSYSTEM="1", GIT_ATTR_NOSYSTEM="1",
+               GIT_AUTHOR_NAME=name, GIT_AUTHOR_EMAIL=address, GIT_AUTHOR_DATE=f"{DATE} +0000",
                GIT_COMMITTER_NAME=name, GIT_COMMITTER_EMAIL=address, GIT_COMMITTER_DATE=f"{DATE} +0000",
                GIT_CEILING_DIRECTORIES=str(folder.parent), LC_ALL="C")
-    return subprocess.run(["git", *words], cwd=folder, env=env, stdin=subprocess.DEVNULL, text=True,
+    own = ["-c", "core.excludesFile=", "-c", "core.attributesFile=", "-c", "core.autocrlf=false"]
+    return subprocess.run(["git", *own, *words], cwd=folder, env=env, stdin=subprocess.DEVNULL, text=True,
                           capture_output=True, **more)
 
 
 def make_repository(folder, message):
     """One commit of all that is there, on branch main."""
     def run(*words):
-        return git(folder, "-c", "core.autocrlf=false", "-c", "core.logAllRefUpdates=false", *words,
-                   check=True).stdout.strip()
+        git(folder, "-c", "core.logAllRefUpdates=false", *words, check=True)
     run("init", "-q", "--template=")
     run("symbolic-ref", "HEAD", "refs/heads/main")
-    run("add", "--all")
+    run("add", "--all", "--force")
     run("commit", "-q", "-m", message)
+    run("tag", "handout")
     # An index without time stamps and inode numbers; git looks them up.
     (folder / ".git/index").unlink()
     run("read-tree", "HEAD")
