@@ -20,7 +20,7 @@ After read() a generator of pages finds here
     work.manual[key] a row of manual-sections.tsv
     work.figures     {"boxes.svg": width in pixels}; the files stand in work.figure_folder
     work.build       where to put intermediate files
-    work.modified    when a chapter was last changed, in seconds
+    work.modified    when a chapter was last changed, in seconds; or SOURCE_DATE_EPOCH
     work.cached(target, parts, make)
 """
 
@@ -233,8 +233,8 @@ class Pipeline:
             self.faults += str(error).split("\n")
         if self.faults:
             raise BookError("\n".join(self.faults))
-        self.modified = int(max(os.path.getmtime(c.path) for c in self.book.chapters
-                                if not c.path.startswith(self.build)))
+        self.modified = int(os.environ.get("SOURCE_DATE_EPOCH") or max(
+            os.path.getmtime(c.path) for c in self.book.chapters if not c.path.startswith(self.build)))
         self.chapters = {c.topic: c for c in self.book.chapters}
         self.topics = list(self.chapters)
         self.code = backend.code_table(self.book, self.names, self.slices)
