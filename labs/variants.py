@@ -169,8 +169,8 @@ ANSWERS_HANDED_OUT = """\
 # Lab 0: three lines of envid2env in kern/env.c are wrong.
 #
 # One line here for each of them: the line's number in kern/env.c as it was
-# handed out (git show HEAD:kern/env.c | less -N), a colon, and in a few words
-# of yours what is wrong with it, such as
+# handed out (git show handout:kern/env.c | less -N), a colon, and in a few
+# words of yours what is wrong with it, such as
 #
 #   17: it includes the wrong header
 #
