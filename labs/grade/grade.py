@@ -141,7 +141,7 @@ class Lab:
                 for module in modules:
                     self.write_files(making, module)
                 subprocess.run(["make", "-s", "-j2"], cwd=making, check=True,
-                               stdin=subprocess.DEVNULL)
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
                 making.rename(base)
         # Time stamps stay, so that make builds only what the student changed.
         subprocess.run(["cp", "-a", str(base), str(self.tree)], check=True)

@@ -21,7 +21,8 @@ class State:
             script.write("import json, sys\n"
                          "sys.dont_write_bytecode = True\n"
                          "sys.path.insert(0, 'tools')\n"
-                         "import gdb, gdb_jos as jos\n"
+                         "import gdb\n"
+                         "try:\n    import gdb_jos as jos\nexcept ImportError:\n    jos = None\n"
                          "def c(text):\n    return int(gdb.parse_and_eval(text))\n"
                          f"{setup}\n"
                          f"print('\\n@@' + json.dumps({expression}, default=int))\n")
