@@ -179,15 +179,16 @@ def files_of(folder):
                   if not path.is_dir() and ".git" not in path.relative_to(folder).parts)
 
 
-def tarball(path, members, date):
-    """Write a .tar.gz of members (name in it, file), the same bytes each time."""
+def tarball(path, members, date, change=lambda name, data: data):
+    """Write a .tar.gz of members (name in it, file), the same bytes each time.
+    change: what becomes of a member's bytes."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
         for name, file in members:
             info = tarfile.TarInfo(name)
             info.mtime = date
             info.uname = info.gname = "root"
-            data = file.read_bytes()
+            data = change(name, file.read_bytes())
             info.size = len(data)
             info.mode = 0o755 if os.access(file, os.X_OK) else 0o644
             archive.addfile(info, io.BytesIO(data))
@@ -260,7 +261,7 @@ def install(stage, tree, force):
     if tree.exists() and (not tree.is_dir() or any(tree.iterdir())):
         if not tree.is_dir():
             fail(f"{shown(tree)}: not a folder; nothing written")
-        if not (tree / CLASS).exists():
+        if not (tree / CLASS).exists() and not (force and (tree / ".tangled").exists()):
             fail(f"{shown(tree)}: not a handout, and not empty: nothing written. "
                  "Remove it, or write elsewhere with OUT=dir")
         done = worked_in(tree)

@@ -5,6 +5,7 @@ generated += tangle/solution[0-9]* dist
 
 handout: ## write lab LAB as its students get it to tangle/labN (SEED=: a variant)
 	@$(if $(LAB),,echo "make handout: say which lab: make handout LAB=2" >&2; exit 2)
+	@$(if $(upto)$(line),echo "make handout: LAB=$(LAB): a handout is of the whole book: no UPTO and no LINE" >&2; exit 2)
 	@tangle/deps --need tangle handout
 	@$(PYTHON) labs/handout.py $(seed) $(if $(FORCE),--force) '$(LAB)' '$(tree)'
 
@@ -14,4 +15,14 @@ solution: ## write what lab LAB's students end with to tangle/solutionN
 	@$(PYTHON) labs/handout.py --solution $(seed) $(if $(FORCE),--force) '$(LAB)' \
 		'$(or $(OUT),tangle/solution$(LAB))'
 
-.PHONY: handout solution
+# PARTS= chooses; SEED= is for handouts and solution.
+parts := $(or $(PARTS),labs solution book student instructor)
+
+dist: ## tarballs of handouts, solution, book and grading kit, in dist/ (PARTS=: some)
+	@tangle/deps --need tangle handout $(if $(filter book student,$(parts)),weave print slides)
+	@export SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || :)}; \
+	$(if $(filter book,$(parts)),$(MAKE) --no-print-directory woven EDITION=;) \
+	$(if $(filter student,$(parts)),$(MAKE) --no-print-directory woven EDITION=student;) \
+	$(PYTHON) labs/dist.py $(seed) $(if $(OUT),--out '$(OUT)') $(parts)
+
+.PHONY: handout solution dist
