@@ -22,6 +22,7 @@ import argparse
 import ctypes
 import csv
 import hashlib
+import importlib.util
 import io
 import json
 import os
@@ -158,13 +159,13 @@ class Grader:
 
 def find_python():
     """A python3 that has what graders need; the one in front may lack it."""
-    for python in (sys.executable, "/usr/bin/python3", "python3"):
-        try:
-            if subprocess.run([python, "-c", "import pytest, pytest_timeout, pexpect"],
-                              capture_output=True).returncode == 0:
-                return python
-        except FileNotFoundError:
-            continue
+    needed = ["pytest", "pytest_timeout", "pexpect"]
+    if all(importlib.util.find_spec(name) for name in needed):
+        return sys.executable
+    for python in ("/usr/bin/python3", "python3"):
+        if shutil.which(python) and subprocess.run([python, "-c", f"import {', '.join(needed)}"],
+                                                   capture_output=True).returncode == 0:
+            return python
     die("no python3 here has pytest, pytest-timeout and pexpect; `make deps` installs them")
 
 
@@ -453,7 +454,7 @@ def grade_all(options):
         os.environ.setdefault("GRADE_CACHE", str(out / ".cache"))
         os.makedirs(os.environ["GRADE_CACHE"], exist_ok=True)
         warm_up(grader, options)
-        command = [sys.executable, __file__, "one", "--out", out, "--grader", grader.folder,
+        command = [grader.python, __file__, "one", "--out", out, "--grader", grader.folder,
                    "--limit", str(options.limit), *(["--hidden", grader.hidden] if grader.hidden else []),
                    *(["--sandbox"] if options.sandbox else []), *(["--force"] if options.force else [])]
         while todo or running:

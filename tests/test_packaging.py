@@ -33,7 +33,7 @@ if "--only" in words:
 where = pathlib.Path(words[-1])
 text = (where / "vmm/vmx.c").read_text() if (where / "vmm/vmx.c").exists() else ""
 with open(pathlib.Path(__file__).parent.parent.parent / "runs", "a") as runs:
-    runs.write(text)
+    runs.write(text.strip() + chr(10))
 if "crash" in text:
     sys.exit("RuntimeError: the grader fell over")
 if "no results" in text:
@@ -399,11 +399,15 @@ def test_ctrl_c_keeps_what_is_done_and_leaves_nothing_running(tmp_path, grader, 
     with subprocess.Popen([sys.executable, ROOT / "labs/grade_all.py", "all", folder, "--grader", grader,
                            "--jobs", "2"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           env={**os.environ, "TMPDIR": str(tmp_path)}) as child:
-        while len(runs(grader)) < 3 or not alive("sleep 4711"):
-            time.sleep(0.05)
-        time.sleep(0.3)
-        child.send_signal(number)
-        said = child.communicate(timeout=20)[0]
+        try:
+            end = time.monotonic() + 30
+            while len(runs(grader)) < 3 or len(alive("sleep 4711")) < 2:
+                assert time.monotonic() < end
+                time.sleep(0.05)
+            child.send_signal(number)
+            said = child.communicate(timeout=20)[0]
+        finally:
+            child.kill()
     assert child.returncode == 130
     assert "stopped" in said and "goes on where this one stopped" in said
     assert list(rows((tmp_path / "class-results/class.csv").read_text())) == ["a"]
