@@ -7,6 +7,7 @@
 
 #ifndef GUESTS
 #define GUESTS 4
+#define TRIES 1		/* to make each of them */
 #endif
 
 static void
@@ -30,6 +31,28 @@ start_spinner(void)
 	return child;
 }
 
+/* Make a guest, if not on this processor then on another. */
+static envid_t
+make_guest(void)
+{
+	envid_t guest, others[2] = { 0, 0 };
+	int i;
+
+	for (i = 0; i < TRIES; i++) {
+		guest = sys_env_mkguest(PGSIZE * 16, GUEST_ENTRY);
+		if (guest > 0)
+			break;
+		/* With more of us than processors we come round to all. */
+		if (i + 1 < TRIES && others[i % 2] == 0)
+			others[i % 2] = start_spinner();
+		sys_yield();
+	}
+	for (i = 0; i < 2; i++)
+		if (others[i] > 0)
+			sys_env_destroy(others[i]);
+	return guest;
+}
+
 static bool
 gone(envid_t guest)
 {
@@ -43,7 +66,7 @@ try_guest(int i)
 {
 	bool spin = i % 2 == 0;
 	envid_t spinner = spin ? 0 : start_spinner();
-	envid_t guest = sys_env_mkguest(PGSIZE * 16, GUEST_ENTRY);
+	envid_t guest = make_guest();
 	unsigned begin = sys_time_msec();
 
 	cprintf("GRADE %s guest %d %d\n", NONCE, i, guest);
