@@ -589,7 +589,7 @@ def steps_done(lab, emulator):
         trouble = None
         try:
             # After a panic the monitor goes on with the next step.
-            for _ in range(100):
+            for _ in range(300):
                 found = machine.expect(rf"grade: {lab.nonce} ends|K> ", seconds=SECONDS, panic=True)
                 if "ends" in found[0]:
                     break
