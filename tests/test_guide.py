@@ -1,0 +1,161 @@
+"""The instructor's guide: its mistakes say what it quotes, its weeks are those of
+the lectures and the labs, and students don't get a sentence of it."""
+import re
+import shutil
+import sys
+import zipfile
+
+import pytest
+import yaml
+
+from conftest import ROOT
+from emulator import Machine
+from test_chapters import missing_line, play
+from transcripts import transcripts
+from trees import handout, planted, tree
+
+sys.path.insert(0, str(ROOT / "woven"))
+import lectures  # noqa: E402
+from epub import Epub  # noqa: E402
+from pages import Pages  # noqa: E402
+from pdf import Print  # noqa: E402
+from pipeline import Pipeline  # noqa: E402
+
+GUIDE = ROOT / "chapters/H-instructors-guide.nw"
+MISTAKES = [t for t in transcripts(ROOT / "chapters")
+            if "old" in t.attributes or t.attributes["tree"].startswith("lab")]
+COURSE = {lecture["number"]: lecture for lecture in lectures.read(str(ROOT / "chapters/lectures.yaml"))}
+LABS = yaml.safe_load((ROOT / "labs/labs.yaml").read_text())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mistake", MISTAKES, ids=[f"{t.file.name}:{t.line}" for t in MISTAKES])
+def test_mistake(mistake, tmp_path):
+    """A tree in which one place was changed says what the guide says it does."""
+    a = mistake.attributes
+    original = handout(int(a["tree"][3:])) if a["tree"].startswith("lab") else tree(a["tree"])
+    changes = []
+    if "old" in a:
+        assert (original / a["file"]).read_text().count(a["old"]) == 1, f"{a['old']} is not in one place"
+        changes = [(a["file"], re.escape(a["old"]), lambda _: a["new"])]
+    copy = planted(original, tmp_path, *changes)
+    try:
+        variables = dict(v.split("=", 1) for v in a.get("vars", "").split())
+        with Machine(copy, a["run"], cpus=a.get("cpus", 1), timeout=60, **variables) as machine:
+            output = play(mistake, machine, patience=40)
+    finally:
+        shutil.rmtree(copy)
+    line = missing_line(mistake.lines, output)
+    assert line is None, f"{mistake.where}: the run doesn't show {line!r}\n" + "\n".join(output[-40:])
+
+
+# ------------------------------------------------------------------ the plan
+
+def table(heading, columns):
+    """The rows of the first table of a section that has so many columns."""
+    section = re.search(rf"^## {heading}$(.*?)(?=^## )", GUIDE.read_text(), re.M | re.S)[1]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")]
+            for line in section.split("\n") if line.startswith("|")]
+    return [row for row in rows if len(row) == columns and not re.match(":?-", row[0])][1:]
+
+
+def named(cells):
+    """The lectures that cells name: `3, Four levels of page tables; 4, …`."""
+    found = []
+    for item in (item.strip() for cell in cells for item in cell.split("; ")):
+        number, _, title = item.partition(", ")
+        if number.isdigit():
+            assert COURSE[int(number)]["title"] == title, item
+            found.append(int(number))
+    return found
+
+
+def numbers(cell):
+    return [int(n) for n in re.findall(r"\d+", cell)]
+
+
+@pytest.mark.parametrize("heading, columns, weeks, labs", [
+    ("A semester", 5, 14, [0, 1, 2, 3, 4]), ("Four weeks", 4, 4, [0, 1, 2, 3, 4])])
+def test_weeks(heading, columns, weeks, labs):
+    rows = table(heading, columns)
+    assert [row[0] for row in rows] == [str(n + 1) for n in range(weeks)]
+    given = named(cell for row in rows for cell in row[1:-2])
+    assert given == sorted(set(given))
+    out = {lab: int(row[0]) for row in rows for lab in numbers(row[-2])}
+    back = {lab: int(row[0]) for row in rows for lab in numbers(row[-1])}
+    assert sorted(out) == sorted(back) == labs
+    assert all(out[lab] <= back[lab] for lab in labs)
+    # A lab isn't given out before the lecture that has the time for it.
+    for row in rows:
+        for number in named(row[1:-2]):
+            for what in COURSE[number]["minutes"]:
+                for lab in re.findall(r"lab (\d) is given out", what):
+                    assert out[int(lab)] == int(row[0]), f"lab {lab}"
+    if heading == "A semester":
+        assert given == list(COURSE)
+    else:
+        section = re.search(r"^Lectures ([\d, and]+) are left out", GUIDE.read_text(), re.M)[1]
+        assert sorted(given + numbers(section)) == list(COURSE)
+
+
+def test_hours():
+    rows = table("What counts", 4)
+    assert {int(row[0]): (row[1], int(row[2])) for row in rows} == {
+        lab: (about["title"], about["minutes"]) for lab, about in LABS.items()}
+    assert sum(int(row[1]) for row in table("What counts", 3)) == 150
+
+
+def test_each_lab_has_its_section():
+    text = GUIDE.read_text()
+    for lab in LABS:
+        section = re.search(rf"^## Lab {lab}$(.*?)(?=^## )", text, re.M | re.S)[1]
+        for part in ("What it teaches", "What goes wrong", "Questions to ask back", "For the oral check",
+                     "In a submission, look at"):
+            assert f"*{part}" in section, f"lab {lab}: {part}"
+
+
+# ------------------------------------------------------------------ students
+
+def sentences():
+    """The guide's lines of prose, as words."""
+    found, fence = [], False
+    for line in GUIDE.read_text().split("\n"):
+        if line.startswith("```"):
+            fence = not fence
+        elif not fence:
+            for piece in re.split(r"(?<=[.?!:|]) +", line):
+                plain = words(piece)
+                if len(plain.split()) >= 6:
+                    found.append(plain)
+    return found
+
+
+def words(text):
+    """Text without marks: of Markdown, HTML, TeX."""
+    text = re.sub(r"<[^>]*>|\]\([^)]*\)|\\[A-Za-z]+|&\w+;|&#\d+;", " ", text)
+    return " ".join(re.findall(r"[a-z]+", text.lower()))
+
+
+@pytest.mark.slow
+def test_students_get_no_sentence_of_it(tmp_path):
+    """Not in the pages, their search, the e-book, the PDF's source, the slides."""
+    work = Pipeline(str(ROOT), str(tmp_path), edition="student")
+    work.read()
+    made = {}
+    pages, scripts = Pages(work).make(work.render("html", "html.lua", "html"))
+    made.update({page.file: page.title + page.body for page in pages} | scripts)
+    made.update(Print(work).make(work.render("pdf", "latex.lua", "latex", "--top-level-division=chapter")))
+    made.update({"epub/" + name: text for name, text in Epub(work).files().items()})
+    for topic, path in work.render("slides", "html.lua", "html").items():
+        made["slides/" + topic] = open(path).read()
+    wanted = sentences()
+    assert len(wanted) > 300
+    full = words(GUIDE.read_text())
+    assert sum(sentence in full for sentence in wanted) > 250     # what is looked for can be found
+    for name, text in made.items():
+        if isinstance(text, bytes):
+            assert not name.endswith((".html", ".xhtml", ".tex", ".js"))
+            continue
+        assert "instructors-guide" not in name + text and "H-course" not in name + text, name
+        plain = words(text)
+        assert not [s for s in wanted if s in plain], name
