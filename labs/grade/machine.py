@@ -19,7 +19,7 @@ import time
 
 import pexpect
 
-from grade import limit
+from grade import limit, slowness
 from state import State
 
 CPU_SECONDS = 20            # of the emulator
@@ -37,7 +37,7 @@ PANIC = re.compile(r"kernel panic on CPU \d+ at [^\r\n]*|(?:^|\n)K> ")
 
 def patience():
     """Seconds that a wait may take: more while others use the processors."""
-    return WALL_SECONDS * max(1, os.getloadavg()[0] / (os.cpu_count() or 1))
+    return WALL_SECONDS * slowness()
 
 
 class Machine:

@@ -73,7 +73,7 @@ class Report:
     def pytest_runtest_setup(self, item):
         if self.lab.build_error:
             pytest.fail("it doesn't compile: " + self.lab.build_error, pytrace=False)
-        if time.monotonic() > self.lab.deadline:
+        if self.lab.time_is_up():
             pytest.fail("not run: the checks before it took all the time there is", pytrace=False)
 
     def pytest_runtest_logreport(self, report):

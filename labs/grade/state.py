@@ -7,6 +7,8 @@ import json
 import subprocess
 import tempfile
 
+from grade import slowness
+
 
 class State:
     def __init__(self, core, kernel, tree):
@@ -30,7 +32,7 @@ class State:
             done = subprocess.run(
                 ["gdb", "-q", "-nx", "-batch", "-ex", "set pagination off",
                  "-ex", f"core {self.core}", "-x", script.name, str(self.kernel)],
-                cwd=self.tree, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+                cwd=self.tree, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60 * slowness())
         for line in done.stdout.splitlines():
             if line.startswith("@@"):
                 return json.loads(line[2:])
