@@ -7,7 +7,9 @@ messages between small guests and a file server that is the grader's. The
 fourth is JOS in JOS; its disk is looked at afterwards.
 """
 import re
+import shutil
 import struct
+import subprocess
 
 import pytest
 
@@ -412,13 +414,13 @@ def check_invept(run):
                 f"operation {n}: INVEPT with EPT pointer {step.eptp:#x}; the tables' is {run.roots[op[1]] | 0x1e:#x}")
 
 
-@check(points=7, chapter=20, section="28.2.2", help="what the entry must hold for a guest that reads, writes, "
+@check(points=6, chapter=20, section="28.2.2", help="what the entry must hold for a guest that reads, writes, "
        "executes; the lab has a function that writes such an entry")
 def test_ept_page_insert_maps_the_page(inserted):
     check_places(inserted)
 
 
-@check(points=6, chapter=26, section="28.3.3.4", help="who refers to a page before the call, who after it? "
+@check(points=5, chapter=26, section="28.3.3.4", help="who refers to a page before the call, who after it? "
        "Draw both pages and their counts")
 def test_ept_page_insert_counts_references(inserted):
     check_counts(inserted)
@@ -430,7 +432,7 @@ def test_ept_page_insert_replaces_a_page_by_itself(inserted):
     check_itself(inserted)
 
 
-@check(points=5, chapter=26, section="28.2.2", help="read the contract's list of errors; after each, all must be as it was")
+@check(points=4, chapter=26, section="28.2.2", help="read the contract's list of errors; after each, all must be as it was")
 def test_ept_page_insert_changes_nothing_on_errors(inserted):
     check_errors(inserted)
 
@@ -564,7 +566,7 @@ def test_ipc_host_send_tries_again(lab, library):
         check_send(lab, library, test, test - 3, P | U | W, 2, result=error(lab, name))
 
 
-@check(points=5, chapter=26, section="25.1.2", help="where does the page go, where does the value come from? And what "
+@check(points=4, chapter=26, section="25.1.2", help="where does the page go, where does the value come from? And what "
        "is returned when there's an error?")
 def test_ipc_host_recv_fetches_value_and_page(lab, library):
     random = inputs(lab)["random"]
@@ -606,7 +608,7 @@ def check_move(lab, driver, test, kind, image, block, page, n, result=0, failed=
         assert one == (SENT, RECEIVED)[i % 2], f"{what}: not each request's answer was fetched before the next"
 
 
-@check(points=6, chapter=26, help="a request for each block: what differs between them? FSREQ_BLOCK(), and where each "
+@check(points=5, chapter=26, help="a request for each block: what differs between them? FSREQ_BLOCK(), and where each "
        "block's data is")
 def test_vdisk_moves_blocks(lab, driver):
     numbers = inputs(lab)
@@ -681,7 +683,7 @@ def check_refused(lab, messages, key, cases):
         f"the last call returned {got[len(cases)]}")
 
 
-@check(points=4, chapter=26, help="whom may a guest write to? All 64 bits of the register count")
+@check(points=3, chapter=26, help="whom may a guest write to? All 64 bits of the register count")
 def test_ipcsend_knows_only_the_file_server(lab, messages):
     check_refused(lab, messages, "whoms", [("to environment 0", "E_BAD_ENV"), ("to environment 2", "E_BAD_ENV"),
                                            ("to the server by its own id", "E_BAD_ENV"),
@@ -696,7 +698,7 @@ def test_ipcsend_refuses_bad_pages(lab, messages):
         ("with PTE_W alone", "E_INVAL"), ("with PTE_PS", "E_INVAL")])
 
 
-@check(points=5, chapter=26, section="28.2.2", help="a guest can't give away what it hasn't got: where is it written "
+@check(points=4, chapter=26, section="28.2.2", help="a guest can't give away what it hasn't got: where is it written "
        "what the guest may do with its page?")
 def test_ipcsend_gives_no_right_that_the_guest_lacks(lab, messages):
     check_refused(lab, messages, "rights", [("of a page that the guest may only read, with PTE_W", "E_INVAL"),
@@ -824,3 +826,161 @@ def guest(e):
     assert (answered["refs"], answered["perm"]) == (2, READ | WRITE), (
         f"an answer waits: its page has {answered['refs']} references, ipc_perm is {answered['perm']}; they should be "
         f"2 and {READ | WRITE}")
+
+
+# --- JOS in JOS, and its disk
+
+class Image:
+    """A disk image as the book's file system has it: chapter 13, inc/fs.h."""
+
+    def __init__(self, data):
+        self.data = bytearray(data)
+
+    def word(self, at):
+        return struct.unpack_from("<I", self.data, at)[0]
+
+    def blocks(self, at):
+        """The places of the blocks of the file whose entry is at `at`."""
+        size = self.word(at + 128)
+        for n in range(-(-size // PAGE)):
+            where = at + 136 + 4 * n if n < 10 else self.word(at + 176) * PAGE + 4 * (n - 10)
+            yield self.word(where) * PAGE
+
+    def content(self, at):
+        blocks = (self.data[b:b + PAGE] if b else bytes(PAGE) for b in self.blocks(at))
+        return b"".join(blocks)[:self.word(at + 128)]
+
+    def files(self, directory=PAGE + 8, path=""):
+        """{path: place of its entry} of all files, below a directory."""
+        found = {}
+        for block in self.blocks(directory):
+            for at in range(block, block + PAGE, 256):
+                name = self.data[at:at + 128].split(b"\0")[0].decode("latin-1")
+                if name and self.word(at + 132) == 1:
+                    found.update(self.files(at, f"{path}/{name}"))
+                elif name:
+                    found[f"{path}/{name}"] = at
+        return found
+
+    def contents(self):
+        return {path: self.content(at) for path, at in self.files().items()}
+
+    def overwrite(self, at, data):
+        """Other bytes for a file, as many as it has."""
+        assert len(data) == self.word(at + 128)
+        for n, block in enumerate(self.blocks(at)):
+            part = data[n * PAGE:(n + 1) * PAGE]
+            self.data[block:block + len(part)] = part
+
+
+MOTD, CLEAN, DISK = "/motd", "/vmm/clean-fs.img", "/vmm/fs1.img"
+
+
+def new_disk(lab):
+    """The tree's disk; its guests have another message of the day."""
+    disk = Image((lab.tree / "obj/fs/clean-fs.img").read_bytes())
+    guests = Image(disk.content(disk.files()[CLEAN]))
+    motd = guests.files()[MOTD]
+    guests.overwrite(motd, inputs(lab)["motd"].encode()[:guests.word(motd + 128) - 1].ljust(
+        guests.word(motd + 128) - 1) + b"\n")
+    disk.overwrite(disk.files()[CLEAN], bytes(guests.data))
+    return disk
+
+
+def random_file(seed, size):
+    """What programs/lab4/user/gradefile.c writes."""
+    def fill(n):
+        nonlocal seed
+        for _ in range(n):
+            seed = (seed * 1103515245 + 12345) & 0xffffffff
+            yield seed >> 16 & 0xff
+    data = bytearray(fill(size))
+    data[5000:8000] = bytes(fill(3000))
+    return bytes(data)
+
+
+class Guest:
+    """What came of JOS in JOS."""
+
+
+def run_guest(lab):
+    guest = Guest()
+    guest.before = new_disk(lab)
+    image = lab.scratch / "lab4-disk.img"
+    image.write_bytes(guest.before.data)
+    name, seed, size = inputs(lab)["file"]
+    guest.motd = guest.prompt = guest.wrote = False
+    end = r"user panic in|kernel panic|guest [0-9a-f]{8}: |Error copying|No runnable env"
+
+    def wait(machine, pattern):
+        match = machine.expect(f"({pattern})|(?:{end})[^\r\n]*")
+        assert match[1], "the last lines:\n" + machine.tail()
+    with Machine(lab, "bochs", run="vmm", trace=True, fs_img=image, seconds=22) as machine:
+        try:
+            wait(machine, re.escape(inputs(lab)["motd"]))
+            guest.motd = True
+            wait(machine, r"vm\$ ")
+            guest.prompt = True
+            machine.type(f"gradefile {name} {seed} {size}\r")
+            machine.expect(r"gradefile [^\r\n]*\r\n")
+            wait(machine, r"vm\$ ")
+            guest.wrote = True
+            guest.end = "the guest did it: " + machine.tail(3)
+        except AssertionError as why:
+            guest.end = str(why)
+        guest.exits = [one.reason for one in machine.exits()] if guest.motd else []
+        shutil.copy(machine.fs_img, image)
+    guest.after = Image(image.read_bytes())
+    return guest
+
+
+@pytest.fixture(scope="module")
+def guest(lab):
+    return once(lab, "guest", run_guest)
+
+
+def fsck(lab, data, what):
+    image = lab.scratch / "lab4-fsck.img"
+    image.write_bytes(data)
+    done = subprocess.run([lab.tree / "obj/fs/fsck", image], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=20)
+    assert done.returncode == 0, f"fsck of {what}: {(done.stdout + done.stderr)[:400]}"
+
+
+def compare(before, after, but, what):
+    for path in sorted(before.keys() | after.keys()):
+        if path not in but:
+            assert path in after, f"{what} has lost the file {path}"
+            assert path in before, f"{what} has a new file {path}"
+            assert before[path] == after[path], f"{what}: the file {path} has been changed"
+
+
+@check(points=5, chapter=26, section="25.1.2", help="chapter 26 has the path of a block in a figure: up to which arrow does "
+       "the guest's disk work?")
+def test_jos_in_jos_reaches_its_shell(lab, guest):
+    assert guest.motd, f"the message of the day that is on its disk only didn't come: {guest.end}"
+    assert guest.prompt, f"no prompt of the guest's shell: {guest.end}"
+    calls = guest.exits.count(18)
+    # Two for each block; its file server's start alone reads and writes some.
+    assert calls >= 40, f"{calls} VMCALLs in Bochs's record; the guest hasn't read its disk so"
+    assert guest.exits.count(10) > 0, "no CPUID in Bochs's record: no JOS was started in a guest"
+
+
+@check(points=6, chapter=26, help="what the guest has written must be in its image when the host is switched off; "
+       "the right block, the right page, and all of them")
+def test_what_the_guest_writes_is_on_the_disk(lab, guest):
+    name, seed, size = inputs(lab)["file"]
+    assert guest.wrote, f"the guest didn't write a file of {size} bytes: {guest.end}"
+    host, was = guest.after.contents(), guest.before.contents()
+    assert DISK in host, f"the host's disk has no {DISK}"
+    fsck(lab, guest.after.data, "the host's disk")
+    fsck(lab, host[DISK], "the guest's disk")
+    files = Image(host[DISK]).contents()
+    got, want = files.get("/" + name), random_file(seed, size)
+    assert got is not None, f"the guest's disk has no file {name}"
+    assert len(got) == len(want), f"{name} has {len(got)} bytes on the guest's disk; the guest wrote {len(want)}"
+    differ = next((n for n in range(size) if got[n] != want[n]), None)
+    assert differ is None, (f"{name}, byte {differ}: {got[differ]:#x} on the disk; the guest wrote {want[differ]:#x}; "
+                            f"{sum(a != b for a, b in zip(got, want))} of {size} bytes differ")
+    compare(Image(was[CLEAN]).contents(), files, {"/" + name}, "the guest's disk")
+    compare(was, host, {DISK}, "the host's disk")
