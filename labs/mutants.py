@@ -200,6 +200,8 @@ def grade(outcome, texts, trees, folder, options):
     for test in tests:
         if test["score"] < test["max_score"]:
             outcome.lost = test["name"]
+            if "it doesn't compile: " in test["output"]:
+                outcome.trouble = "not a mistake that a grader finds: " + test["output"].split("\n", 1)[1][:200]
             outcome.evidence = " ".join(test["output"].splitlines()[1:])[:300]
             break
     return outcome
