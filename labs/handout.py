@@ -28,6 +28,7 @@ sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
 BOOK = HERE.parent
 sys.path.insert(0, str(HERE))
+import extras                   # noqa: E402
 import variants                 # noqa: E402
 
 AUTHOR = ("JOS course", "course@example.org")
@@ -107,17 +108,24 @@ def manual_sections(keys):
     return [rows[key] for key in keys]
 
 
+def listed(things):
+    return " and ".join(filter(None, [", ".join(things[:-1]), things[-1]]))
+
+
 def steps(about):
     """What to write, what to run, what it says: a numbered list."""
     where = {name: path for path, names in about["functions"].items() for name in names}
     out = ["Each step has its own message, which says what is missing next. `…` stands for",
            "what differs from run to run.", ""]
     for number, step in enumerate(about.get("steps", []), 1):
-        written = [f"`{name}` ({where[name]})" for name in step.get("write", [])]
+        written = {}
+        for name in step.get("write", []):
+            written.setdefault(where[name], []).append(f"`{name}`")
+        written = [f"{listed(names)} ({path})" for path, names in written.items()]
         if number == 1:
             out.append("1. As it was handed out:")
         elif written:
-            out.append(f"{number}. With {' and '.join(filter(None, [', '.join(written[:-1]), written[-1]]))}:")
+            out.append(f"{number}. With {listed(written)}:")
         else:
             out.append(f"{number}. Then:")
         out[-1] += f" `make {step['run']}`"
@@ -224,7 +232,7 @@ def make_repository(folder, message):
     (folder / ".git/COMMIT_EDITMSG").unlink(missing_ok=True)
 
 
-def write_handout(folder, lab, seed):
+def write_handout(folder, lab, seed, classroom=False):
     """The whole handout, in a new folder."""
     about = read_labs()[lab]
     variant = write_tree(folder, lab, seed)
@@ -234,6 +242,7 @@ def write_handout(folder, lab, seed):
     tree = [(str(path.relative_to(folder)), path) for path in files_of(folder)
             if path.relative_to(folder).parts[:2] != ("tools", "grade")]
     tarball(folder / "tools/grade/handout.tar.gz", tree, DATE)
+    extras.add(folder, classroom)
     make_repository(folder, f"Lab {lab}: {about['title']}\n\nAs it was handed out.\n")
 
 
@@ -241,7 +250,7 @@ def write_handout(folder, lab, seed):
 
 def worked_in(tree):
     """What a student has done in a handout: a line, or None."""
-    status = git(tree, "status", "--porcelain", "--untracked-files=all")
+    status = git(tree, "--no-optional-locks", "status", "--porcelain", "--untracked-files=all")
     if status.returncode:
         return "its git repository is gone or broken"
     if status.stdout:
@@ -299,6 +308,7 @@ def main():
     parser.add_argument("--seed")
     parser.add_argument("--force", action="store_true")
     parser.add_argument("--solution", action="store_true")
+    parser.add_argument("--classroom", action="store_true", help="with a workflow for GitHub Classroom")
     parser.add_argument("lab")
     parser.add_argument("tree", type=pathlib.Path)
     options = parser.parse_args()
@@ -319,7 +329,7 @@ def main():
             force = ["--force"] if options.force else []
             done = subprocess.run([sys.executable, BOOK / "tangle/install.py", *force, stage / "tree", tree])
             sys.exit(done.returncode)
-        write_handout(stage / "tree", lab, options.seed)
+        write_handout(stage / "tree", lab, options.seed, options.classroom)
         install(stage / "tree", tree, options.force)
     finally:
         shutil.rmtree(stage, ignore_errors=True)

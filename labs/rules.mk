@@ -7,7 +7,7 @@ handout: ## write lab LAB as its students get it to tangle/labN (SEED=: a varian
 	@$(if $(LAB),,echo "make handout: say which lab: make handout LAB=2" >&2; exit 2)
 	@$(if $(upto)$(line),echo "make handout: LAB=$(LAB): a handout is of the whole book: no UPTO and no LINE" >&2; exit 2)
 	@tangle/deps --need tangle handout
-	@$(PYTHON) labs/handout.py $(seed) $(if $(FORCE),--force) '$(LAB)' '$(tree)'
+	@$(PYTHON) labs/handout.py $(seed) $(if $(FORCE),--force) $(if $(CLASSROOM),--classroom) '$(LAB)' '$(tree)'
 
 solution: ## write what lab LAB's students end with to tangle/solutionN
 	@$(if $(LAB),,echo "make solution: say which lab: make solution LAB=2" >&2; exit 2)
