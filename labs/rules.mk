@@ -26,3 +26,20 @@ dist: ## tarballs of handouts, solution, book and grading kit, in dist/ (PARTS=:
 	$(PYTHON) labs/dist.py $(seed) $(if $(OUT),--out '$(OUT)') $(parts)
 
 .PHONY: handout solution dist
+
+# HIDDEN=1: the hidden checks of the book; or a folder of your own, called hidden.
+hidden := $(if $(HIDDEN),--hidden '$(if $(filter 1,$(HIDDEN)),labs/hidden,$(HIDDEN))')
+
+grade-all: ## grade a class: DIR=submissions LAB=N, JOBS=n at a time, into DIR-results/
+	@$(if $(DIR),,echo "make grade-all: say where the submissions are: make grade-all DIR=submissions LAB=2" >&2; exit 2)
+	@tangle/deps --need tangle handout build qemu bochs gdb grade $(if $(SANDBOX),sandbox)
+	@$(PYTHON) labs/grade_all.py all $(seed) $(hidden) $(if $(LAB),--lab '$(LAB)') \
+		$(if $(JOBS),--jobs '$(JOBS)') $(if $(CSV),--csv '$(CSV)') $(if $(OUT),--out '$(OUT)') \
+		$(if $(FORCE),--force) $(if $(SANDBOX),--sandbox) -- '$(DIR)'
+
+gradescope: ## pack an autograder of lab LAB for Gradescope (SEED=, HIDDEN=1), in dist/
+	@$(if $(LAB),,echo "make gradescope: say which lab: make gradescope LAB=2" >&2; exit 2)
+	@tangle/deps --need tangle handout
+	@$(PYTHON) labs/gradescope/pack.py $(seed) $(hidden) -- '$(LAB)' '$(or $(OUT),dist)/gradescope-lab$(LAB).zip'
+
+.PHONY: grade-all gradescope
