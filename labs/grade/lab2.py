@@ -29,7 +29,7 @@ GUEST_MEM = 16 << 20
 # A run that doesn't end is ended then.
 SECONDS = 22
 
-OPS = ("ROOT PUT LOOKUP MAP FREE REFS DIRTY ENV INSERT CALL END GUEST RUN CLEAR").split()
+OPS = ("ROOT PUT BITS LOOKUP MAP FREE REFS DIRTY ENV INSERT CALL END GUEST RUN CLEAR").split()
 ERRORS = {"E_BAD_ENV": 2, "E_INVAL": 3, "E_NO_MEM": 4, "E_NO_SYS": 7, "E_NOT_EXEC": 15, "E_NO_ENT": 21}
 CONDITIONS = {"no-tables": "E_INVAL", "too-high": "E_INVAL", "no-table": "E_NO_ENT", "present": "E_INVAL",
               "not-guest": "E_BAD_ENV", "beyond": "E_INVAL", "no-page": "E_INVAL"}

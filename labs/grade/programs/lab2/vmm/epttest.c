@@ -53,6 +53,16 @@ put(epte_t *table, uint64_t gpa, epte_t value, int last)
 	table[gpa >> (12 + 9 * last) & 511] = value;
 }
 
+/* Turn bits over in the entry of this level. */
+static void
+turn(epte_t *table, uint64_t gpa, int last, uint64_t bits)
+{
+	for (int level = 3; level > last; level--)
+		table = KADDR(table[gpa >> (12 + 9 * level) & 511]
+		    & 0xffffffffff000);
+	table[gpa >> (12 + 9 * last) & 511] ^= bits;
+}
+
 static void
 make_env(uint64_t n, uint64_t parent, uint64_t memory)
 {
@@ -138,6 +148,9 @@ do_step(const struct GradeStep *s, struct GradeResult *result)
 	case GRADE_PUT:
 		put(root(a[0]), a[1], a[3] == 0 ? 0
 		    : grade_page_pa[a[2]] | 0x70 | a[3], a[4]);
+		break;
+	case GRADE_BITS:
+		turn(root(a[0]), a[1], a[2], a[3]);
 		break;
 	case GRADE_LOOKUP:
 		result->r = ept_lookup_gpa(root(a[0]), (void *) a[1], a[2],

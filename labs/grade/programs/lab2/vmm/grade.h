@@ -7,6 +7,7 @@
 enum {
 	GRADE_ROOT,		/* make empty tables: root */
 	GRADE_PUT,		/* our own entry: root, gpa, page, perm, level */
+	GRADE_BITS,		/* turn bits over: root, gpa, level, bits */
 	GRADE_LOOKUP,		/* root, gpa, create, is the entry wanted? */
 	GRADE_MAP,		/* root, page, offset, gpa, perm, overwrite */
 	GRADE_FREE,		/* free the tables: root */
