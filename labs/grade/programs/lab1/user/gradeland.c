@@ -1,6 +1,5 @@
 /* Guests that land on processors, and what sys_env_mkguest() says of them. */
 #include <inc/lib.h>
-#include <inc/error.h>
 #include <inc/grade.h>
 #include <inc/gradenonce.h>
 #include <inc/vmx.h>
@@ -36,6 +35,7 @@ static envid_t
 make_guest(void)
 {
 	envid_t guest, others[2] = { 0, 0 };
+	unsigned begin;
 	int i;
 
 	for (i = 0; i < TRIES; i++) {
@@ -45,7 +45,9 @@ make_guest(void)
 		/* With more of us than processors we come round to all. */
 		if (i + 1 < TRIES && others[i % 2] == 0)
 			others[i % 2] = start_spinner();
-		sys_yield();
+		for (begin = sys_time_msec(); i + 1 < TRIES
+		    && sys_time_msec() - begin < 25; )
+			continue;
 	}
 	for (i = 0; i < 2; i++)
 		if (others[i] > 0)
@@ -92,7 +94,6 @@ umain(int argc, char **argv)
 	int i;
 
 	(void) argc, (void) argv;
-	cprintf("GRADE %s errors %d %d\n", NONCE, -E_NO_VMX, -E_NO_EPT);
 	probe(0);
 	for (i = 0; i < GUESTS && try_guest(i); i++)
 		continue;
