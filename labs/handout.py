@@ -262,25 +262,31 @@ def worked_in(tree):
     return None
 
 
+def make_room(tree, force):
+    """See that a handout may be written to tree, or end with a line that says why not."""
+    if not tree.exists() or (tree.is_dir() and not any(tree.iterdir())):
+        return
+    if not tree.is_dir():
+        fail(f"{shown(tree)}: not a folder; nothing written")
+    if not (tree / CLASS).exists() and not (force and (tree / ".tangled").exists()):
+        fail(f"{shown(tree)}: not a handout, and not empty: nothing written. "
+             "Remove it, or write elsewhere with OUT=dir")
+    done = worked_in(tree)
+    if done and not force:
+        fail(f"{shown(tree)}: {done}; nothing written.\n  Write elsewhere with OUT=dir, or say FORCE=1 "
+             "to lose all that was done there")
+
+
 def install(stage, tree, force):
-    """Put a handout in its place.  Files that are the same stay as they are,
-    so that make rebuilds no more than it must."""
+    """Put a handout in its place, which is free, or has one that goes.  Files that
+    are the same stay as they are, so that make rebuilds no more than it must."""
+    make_room(tree, force)      # it may have been worked in meanwhile
     new = {path.relative_to(stage) for path in files_of(stage)}
     old = set()
-    if tree.exists() and (not tree.is_dir() or any(tree.iterdir())):
-        if not tree.is_dir():
-            fail(f"{shown(tree)}: not a folder; nothing written")
-        if not (tree / CLASS).exists() and not (force and (tree / ".tangled").exists()):
-            fail(f"{shown(tree)}: not a handout, and not empty: nothing written. "
-                 "Remove it, or write elsewhere with OUT=dir")
-        done = worked_in(tree)
-        if done and not force:
-            fail(f"{shown(tree)}: {done}; nothing written.\n  Write elsewhere with OUT=dir, or say FORCE=1 "
-                 "to lose all that was done there")
-        if done:
-            shutil.rmtree(tree)
-        else:
-            old = {pathlib.Path(name) for name in git(tree, "ls-files", "-z").stdout.split("\0") if name}
+    if tree.exists() and worked_in(tree):
+        shutil.rmtree(tree)
+    elif tree.exists():
+        old = {pathlib.Path(name) for name in git(tree, "ls-files", "-z").stdout.split("\0") if name}
     tree.mkdir(parents=True, exist_ok=True)
     for name in sorted(old - new):
         (tree / name).unlink()
@@ -320,6 +326,8 @@ def main():
     if str(lab) != options.lab or lab not in labs:
         fail(f"LAB={options.lab}: there is no such lab; {there}")
     tree = options.tree.absolute()
+    if not options.solution:
+        make_room(tree, options.force)
     tree.parent.mkdir(parents=True, exist_ok=True)
     # Beside the tree, so that files can be moved there.
     stage = pathlib.Path(tempfile.mkdtemp(prefix=".stage.", dir=tree.parent))
