@@ -7,7 +7,8 @@ right one, several times. A mutant that keeps all its points, or a right
 solution that loses one, is a mistake of the grader.
 
   --lab N       only this lab's (several: 1,4)
-  --only TEXT   only mutants whose names have TEXT in them (no right solution)
+  --only TEXT   only the mutant of that name, or those whose names have TEXT in
+                them (no right solution)
   --jobs N      as many at a time (2)
   --times N     as often the right solution (3)
   --quick       end a grading at the first lost point; the points are then not
@@ -224,7 +225,8 @@ def run(labs, options):
         scratch = pathlib.Path(scratch)
         tasks = []
         for lab, mutants in labs.items():
-            chosen = [m for m in mutants if not options.only or options.only in m["name"]]
+            chosen = ([m for m in mutants if m["name"] == options.only]
+                      or [m for m in mutants if not options.only or options.only in m["name"]])
             if options.only and not chosen:
                 continue
             trees = write_trees(lab, scratch / f"lab{lab}")

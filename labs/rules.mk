@@ -43,3 +43,11 @@ gradescope: ## pack an autograder of lab LAB for Gradescope (SEED=, HIDDEN=1), i
 	@$(PYTHON) labs/gradescope/pack.py $(seed) $(hidden) -- '$(LAB)' '$(or $(OUT),dist)/gradescope-lab$(LAB).zip'
 
 .PHONY: grade-all gradescope
+
+# Several minutes for each lab: QUICK=1 ends a grading at its first lost point.
+mutants: ## grade wrong solutions: do the graders tell? (LAB=, ONLY=, JOBS=, TIMES=, QUICK=1)
+	@tangle/deps --need tangle handout build qemu bochs gdb check
+	@$(PYTHON) labs/mutants.py $(if $(LAB),--lab '$(LAB)') $(if $(ONLY),--only '$(ONLY)') \
+		--jobs '$(or $(JOBS),2)' --times '$(or $(TIMES),3)' $(if $(QUICK),--quick)
+
+.PHONY: mutants
