@@ -162,7 +162,7 @@ BUGS = {
                               "the error isn't negative, so callers go on with NULL"),
     "denied-is-fine": Bug("denied", "\t\treturn 0;", "no error, and callers go on with NULL"),
 }
-DEFAULT_BUGS = ("stopped-is-dying", "no-generation", "denied-is-positive")
+DEFAULT_BUGS = ("no-generation", "stopped-is-dying", "denied-is-positive")
 ENV_C = "kern/env.c"
 ANSWERS = "answers.txt"
 ANSWERS_HANDED_OUT = """\
@@ -215,18 +215,17 @@ def line_of(lines, key):
 
 def plant(text, names):
     """kern/env.c with these bugs, and the numbers of their lines, from 1."""
-    # All are looked up before any is planted.
     lines = text.split("\n")
-    places = [line_of(lines, BUGS[name].line) for name in names]
-    for at, name in zip(places, names):
-        lines[at] = BUGS[name].wrong
-    return "\n".join(lines), [at + 1 for at in places]
+    places = {key: line_of(lines, key) for key in LINES}
+    for name in names:
+        lines[places[BUGS[name].line]] = BUGS[name].wrong
+    return "\n".join(lines), [places[BUGS[name].line] + 1 for name in names]
 
 
 def answer_hash(salt, number):
     """What class.json has in place of a line's number. Slow, so that trying
     all lines of the file takes longer than reading the function."""
-    return hashlib.pbkdf2_hmac("sha256", str(number).encode(), salt.encode(), 200_000).hex()[:32]
+    return hashlib.pbkdf2_hmac("sha256", str(number).encode(), salt.encode(), 50_000).hex()[:32]
 
 
 # --- a variant

@@ -1,0 +1,1 @@
+#define GRADE_NONCE "0"
