@@ -15,7 +15,7 @@ import subprocess
 
 import pytest
 
-from machine import Machine
+from machine import Machine, patience
 from plugin import check
 
 PAGE = 4096
@@ -26,8 +26,6 @@ PTE_W, PTE_U, PTE_COW = 2, 4, 0x800
 LEAF = 0x40 | 6 << 3                    # whatever the PAT says, write-back
 NULL, RAW, GUEST_ROOT = 255, 1 << 32, 32
 GUEST_MEM = 16 << 20
-# A run that doesn't end is ended then.
-SECONDS = 22
 
 OPS = ("ROOT PUT BITS LOOKUP MAP FREE REFS DIRTY ENV INSERT CALL END GUEST RUN CLEAR").split()
 ERRORS = {"E_BAD_ENV": 2, "E_INVAL": 3, "E_NO_MEM": 4, "E_NO_SYS": 7, "E_NOT_EXEC": 15, "E_NO_ENT": 21}
@@ -52,6 +50,11 @@ def said(lab, number):
         return str(number)
     numbers = {**ERRORS, **lab.variant.get("errors", {})}
     return f"{number} " + "".join(f"(-{name})" for name in sorted(numbers) if numbers[name] == -number)[:40]
+
+
+def longest():
+    """Seconds after which a run that doesn't end is ended."""
+    return min(40, 2 + patience())
 
 
 # --- memory from outside
@@ -590,12 +593,15 @@ def steps_done(lab, emulator):
         try:
             # After a panic the monitor goes on with the next step.
             for _ in range(300):
-                found = machine.expect(rf"grade: {lab.nonce} ends|K> ", seconds=SECONDS, panic=True)
+                found = machine.expect(rf"grade: {lab.nonce} ends|K> ", seconds=longest(), panic=True)
                 if "ends" in found[0]:
                     break
                 machine.type("epttest\r")
         except AssertionError as why:
             trouble = str(why)
+            # One that floods is ended, and its memory with it.
+            if machine.closed:
+                raise
         panics = re.findall(r"kernel panic on CPU \d+ at .*", machine.output)
         memory = Memory(machine.core())
         trace = list(filter(None, map(entry_instruction, machine.trace()))) if emulator == "bochs" else []
@@ -699,15 +705,16 @@ def group_text(step):
 
 
 def once(lab, what, make):
-    """What a run gives, or the assertion with which it failed, again."""
+    """What a run gives, or why it failed, again: it isn't tried twice."""
     kept = plan(lab).__dict__.setdefault("kept", {})
     if what not in kept:
         try:
             kept[what] = make()
-        except AssertionError as why:
+        # A time-out of pytest's is no Exception.
+        except (Exception, pytest.fail.Exception) as why:
             kept[what] = why
-    if isinstance(kept[what], AssertionError):
-        raise AssertionError(str(kept[what]))
+    if isinstance(kept[what], BaseException):
+        raise AssertionError(str(kept[what]) or repr(kept[what]))
     return kept[what]
 
 
@@ -822,9 +829,11 @@ class Loaded:
         self.trouble = None
         with Machine(lab, "bochs", run="gradeload", trace=True) as machine:
             try:
-                machine.expect(rf"grade: {lab.nonce} ends", seconds=SECONDS)
+                machine.expect(rf"grade: {lab.nonce} ends", seconds=longest())
             except AssertionError as why:
                 self.trouble = str(why)
+                if machine.closed:
+                    raise
             state = machine.core()
             self.trace = [line for line in machine.trace()
                           if re.search(r"VMLAUNCH|VMRESUME|VMEXIT reason|VMFAIL", line)]

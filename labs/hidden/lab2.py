@@ -241,7 +241,7 @@ def test_two_guests_by_turns(runs):
 
 def halted(lab):
     with Machine(lab, "bochs", run="gradehalt", trace=True) as machine:
-        found = machine.expect(rf"grade: {lab.nonce} ([0-9a-f]{{8}}) ([0-9a-f]{{8}})", seconds=public.SECONDS)
+        found = machine.expect(rf"grade: {lab.nonce} ([0-9a-f]{{8}}) ([0-9a-f]{{8}})", seconds=public.longest())
         slots = [int(found[n], 16) & 1023 for n in (1, 2)]
         state = machine.core()
         lines = [line for line in machine.trace() if re.search(r"VMLAUNCH|VMRESUME|VMEXIT reason", line)]
