@@ -7,6 +7,7 @@ where. Bochs keeps a record of its own, which has to say the same.
 """
 import re
 import struct
+import subprocess
 
 import pytest
 
@@ -482,17 +483,22 @@ def test_jos_boots_until_it_wants_its_disk(lab, vmm, cpuid):
     assert answers, "vmm's guest is no more"
     size, ept, cpuids, vmcalls, ios = answers[0]
     assert cpuids >= 3 and vmcalls >= 2, f"it made {cpuids} CPUID and {vmcalls} VMCALL exits"
-    page = state.ask(
-        "gdb.selected_inferior().read_memory(entry & 0xffffffffff000 | 0x8004000000, 192).tobytes().hex()",
+    symbols = dict(line.split()[::-2] for line in subprocess.run(
+        ["nm", lab.tree / "obj/guest/kern/kernel-icode"], capture_output=True, text=True, check=True
+    ).stdout.splitlines() if len(line.split()) == 3)
+    # Through the extended page tables, to what the guest's kernel has learnt.
+    pages, rate, mine = state.ask(
+        f"[word({symbols['npages']!r}), word({symbols['tsc_per_msec']!r}), c('tsc_per_msec')]",
         "def at(table, i):\n"
-        "    return int.from_bytes(gdb.selected_inferior().read_memory(table + 8 * i, 8).tobytes(), 'little')\n"
-        f"entry, gpa = {ept}, {mbi(lab)}\n"
-        "entry = at(entry, gpa >> 39 & 511)\n"
-        "for level in (30, 21, 12):\n"
-        "    entry = at((entry & 0xffffffffff000) | 0x8004000000, gpa >> level & 511)\n")
-    entries = map_of(lab, bytes.fromhex(page))
-    assert usable(entries) == [(0, 0xa0000), (0x100000, size)], (
-        f"its memory of {size >> 20} MiB has usable {usable(entries)}")
+        "    return int.from_bytes(gdb.selected_inferior().read_memory(\n"
+        "        (table & 0xffffffffff000) + 0x8004000000 + 8 * i, 8).tobytes(), 'little')\n"
+        "def word(symbol):\n"
+        f"    gpa, table = int(symbol, 16) - 0x8004000000, {ept} - 0x8004000000\n"
+        "    for level in (39, 30, 21, 12):\n"
+        "        table = at(table, gpa >> level & 511)\n"
+        "    return at(table, (gpa & 0xfff) // 8)\n")
+    assert pages == size >> 12, f"the guest's kernel believes that its memory ends at page {pages}, not {size >> 12}"
+    assert rate == mine, f"the guest's kernel believes that its clock has {rate} kHz, not {mine}"
     cpuid.finished()
     noted = [e[0] for case in cpuid.cases.values() for e in case.exits]
     seen = [e.reason for e in cpuid.exits if e.reason not in BY_THE_CLOCK]

@@ -67,8 +67,8 @@ static bool
 try_guest(int i)
 {
 	bool spin = i % 2 == 0;
-	envid_t spinner = spin ? 0 : start_spinner();
 	envid_t guest = make_guest();
+	envid_t spinner = spin ? 0 : start_spinner();
 	unsigned begin = sys_time_msec();
 
 	cprintf("GRADE %s guest %d %d\n", NONCE, i, guest);
