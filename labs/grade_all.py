@@ -513,7 +513,8 @@ def main():
     every.add_argument("dir")
     every.add_argument("--lab", help="which lab, from 0 on")
     every.add_argument("--seed", help="the class's variant, as of make handout SEED=")
-    every.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    # A submission keeps two processors busy: a compiler and a machine of two.
+    every.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 1) // 2))
     every.add_argument("--csv", help="where the table goes; else OUT/class.csv")
     every.add_argument("--out", help="folder of the results; else DIR-results")
     single = commands.add_parser("one", help="grade one submission")

@@ -486,3 +486,267 @@ def test_sandbox_has_no_network_and_writes_nothing_elsewhere(tmp_path, grader):
     assert "devices ['lo']" in text
     assert "no: [Errno 30] Read-only file system" in text
     assert not (tmp_path / "evil").exists()
+
+
+# --- Gradescope
+
+@pytest.fixture(scope="module")
+def autograder(tmp_path_factory):
+    """The zip of lab 1, unpacked as Gradescope does it."""
+    top = tmp_path_factory.mktemp("gradescope")
+    hidden = top / "hidden"
+    put(hidden, {"lab1.py": "", "lab2.py": "", "shared.py": "", "programs/lab1/user/x.c": "", "programs/lab2/user/y.c": ""})
+    for name in ("one.zip", "two.zip"):
+        subprocess.run([sys.executable, ROOT / "labs/gradescope/pack.py", "--hidden", hidden, "1", top / name],
+                       check=True, capture_output=True, timeout=120)
+    return top
+
+
+def unpack(autograder, top):
+    """/autograder, with a grader that does as it's told."""
+    subprocess.run([sys.executable, "-c", "import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extractall(sys.argv[2])",
+                    autograder / "one.zip", top / "source"], check=True)
+    (top / "source/grader/grade.py").write_text(STUB)
+    (top / "source/run_autograder").chmod(0o755)
+    return top
+
+
+def submit(top, **env):
+    done = subprocess.run(["bash", top / "source/run_autograder"], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=60, env={**os.environ, "AUTOGRADER": str(top), **env})
+    assert done.returncode == 0, done.stderr
+    results = json.loads((top / "results/results.json").read_text())
+    # What Gradescope asks of it: a score, or one for each test.
+    assert isinstance(results["score"], (int, float)) and isinstance(results["output"], str)
+    assert results["stdout_visibility"] == "hidden"
+    for test in results["tests"]:
+        assert 0 <= test["score"] <= test["max_score"] and test["visibility"] in ("visible", "hidden")
+    return results
+
+
+def test_the_zip_is_the_same_each_time(autograder):
+    assert (autograder / "one.zip").read_bytes() == (autograder / "two.zip").read_bytes()
+    with zipfile.ZipFile(autograder / "one.zip") as archive:
+        rights = {info.filename: oct(info.external_attr >> 16 & 0o777) for info in archive.infolist()}
+        setup = archive.read("setup.sh").decode()
+    assert rights["setup.sh"] == rights["run_autograder"] == "0o755"
+    assert rights["grader/class.json"] == "0o644"
+    assert [name for name in rights if name.startswith("hidden")] == [
+        "hidden/lab1.py", "hidden/programs/lab1/user/x.c", "hidden/shared.py"]
+    assert not [name for name in rights if "lab2" in name]
+    assert " bochs " in setup and "@" not in setup.replace('"$@"', "")
+    subprocess.run(["bash", "-n"], input=setup, text=True, check=True)
+
+
+def test_gradescope_grades_what_it_is_given(autograder, tmp_path):
+    top = unpack(autograder, tmp_path)
+    files = json.loads((top / "source/grader/class.json").read_text())["files"]
+    (top / "submission").mkdir()
+    for name in files:      # a web form drops the folders
+        put(top / "submission", {name.rsplit("/", 1)[-1]: "right\n"})
+    results = submit(top)
+    assert results["score"] == 130
+    assert [test["visibility"] for test in results["tests"]] == ["visible", "visible", "hidden"]
+    assert "files taken by their bare names" in results["output"]
+    assert "extra_data" not in results
+
+
+def test_gradescope_takes_the_archive_of_make_submission(autograder, tmp_path):
+    top = unpack(autograder, tmp_path)
+    (top / "submission").mkdir()
+    tar(top / "submission/lab1-submission.tar.gz", {"vmm/vmx.c": "half right\n"})
+    assert submit(top)["score"] == 40
+
+
+@pytest.mark.parametrize("what, env, why", [
+    ({"vmm/vmx.c": "crash"}, {}, "not graded: the grader ended with status 1"),
+    ({"vmm/vmx.c": "no results"}, {}, "not graded: the grader wrote no results"),
+    ({"essay.txt": ""}, {}, "refused: none of the lab's files is in it"),
+    ({"vmm/vmx.c": "loop"}, {"AUTOGRADER_SECONDS": "2"}, "Not graded: it took too long"),
+    (None, {}, "refused: no such file or folder"),
+    ({"vmm/vmx.c": "right", "../source/grade_all.py": "import no_such"}, {}, "Not graded: the autograder failed"),
+])
+def test_gradescope_always_gets_results_that_say_why(autograder, tmp_path, what, env, why):
+    top = unpack(autograder, tmp_path)
+    if what is not None:
+        put(top / "submission", what)
+    results = submit(top, **env)
+    assert why in results["output"]
+    assert results["score"] == 0
+    assert not alive("sleep 4711")
+
+
+def test_gradescope_has_results_even_when_all_is_killed(autograder, tmp_path):
+    top = unpack(autograder, tmp_path)
+    put(top / "submission", {"vmm/vmx.c": "loop"})
+    with subprocess.Popen(["bash", top / "source/run_autograder"], env={**os.environ, "AUTOGRADER": str(top)},
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) as child:
+        end = time.monotonic() + 30
+        while not alive("sleep 4711") and time.monotonic() < end:
+            time.sleep(0.05)
+        own = [int(line.split()[0]) for line in alive(str(top))]
+        child.kill()
+        for pid in own:
+            try:
+                os.kill(pid, signal.SIGTERM)
+            except ProcessLookupError:
+                pass
+    assert "ended before it was done" in json.loads((top / "results/results.json").read_text())["output"]
+    end = time.monotonic() + 20
+    while alive("sleep 4711") and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not alive("sleep 4711")
+
+
+def test_gradescope_set_up_sees_a_grader_that_fails(autograder, tmp_path):
+    top = unpack(autograder, tmp_path)
+    words = [sys.executable, top / "source/autograder.py", "--prepare", top]
+    assert subprocess.run(words, capture_output=True).returncode == 0
+    (top / "source/grader/grade.py").write_text("import no_such_module\n")
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 2 and "no_such_module" in done.stderr
+
+
+def test_hidden_checks_that_are_not_there(tmp_path):
+    (tmp_path / "hidden").mkdir()
+    done = subprocess.run([sys.executable, ROOT / "labs/gradescope/pack.py", "--hidden", tmp_path / "hidden", "1",
+                           tmp_path / "x.zip"], capture_output=True, text=True)
+    assert done.returncode == 1 and "no hidden checks of lab 1" in done.stderr
+    assert not (tmp_path / "x.zip").exists()
+
+
+# --- packages, dev container, workflow
+
+def test_packages_come_from_the_one_list():
+    import packages
+    assert "bochs" in packages.packages() and "texlive-xetex" not in packages.packages()
+    assert "x86_64-elf-gcc" in packages.packages(["build"], "brew")
+    with pytest.raises(SystemExit, match="no such group"):
+        packages.packages(["bulid"])
+
+
+def dockerfile():
+    text = (ROOT / "labs/devcontainer/Dockerfile").read_text()
+    return text, dict(re.findall(r'^ARG (\w+)="?([^"\n]*)"?$', text, re.M))
+
+
+def test_dockerfile_has_the_packages_of_a_handout():
+    import packages
+    text, args = dockerfile()
+    assert args["PACKAGES"].split() == packages.packages()
+    assert args["DEBIAN"] == "bookworm"
+
+
+def test_dockerfile_is_well_formed():
+    text, args = dockerfile()
+    lines = re.sub(r"\\\n", " ", "\n".join(line for line in text.splitlines() if not line.startswith("#")))
+    words = [line.split(None, 1)[0] for line in lines.splitlines() if line.strip()]
+    assert set(words) <= {"ARG", "FROM", "RUN", "ENV", "USER", "WORKDIR", "CMD"}
+    assert words[:2] == ["ARG", "FROM"] and words.count("FROM") == 1
+    for run in re.findall(r"^RUN (.*)$", lines, re.M):
+        subprocess.run(["sh", "-n"], input=run, text=True, check=True)
+    used = set(re.findall(r"\$\{?([A-Z]+)", lines))
+    assert used <= set(args)
+
+
+@pytest.mark.skipif(not os.path.exists("/usr/bin/apt-cache"), reason="needs apt")
+def test_packages_of_the_dockerfile_exist():
+    text, args = dockerfile()
+    names = (args["PACKAGES"] + " " + args["BESIDES"]).split()
+    known = subprocess.run(["apt-cache", "policy", *names], capture_output=True, text=True,
+                           env={**os.environ, "LC_ALL": "C"}).stdout
+    if not known:
+        pytest.skip("apt has no lists: apt-get update")
+    candidates = dict(re.findall(r"^(\S+):\n.*\n  Candidate: (\S+)", known, re.M))
+    assert {name for name in names if candidates.get(name, "(none)") == "(none)"} == set()
+
+
+def test_make_of_the_container_on_arm_takes_the_cross_compiler(tmp_path):
+    """The wrapper as the Dockerfile writes it, with this machine as the host."""
+    text, args = dockerfile()
+    run = next(run for run in re.findall(r"^RUN ((?:.*\\\n)*.*)", text, re.M) if "printf" in run)
+    script = re.search(r"printf '%s\\n' (.*?) *\\\n *> /usr/local/bin/make", run, re.S)[1]
+    wrapper = subprocess.run(["sh", "-c", "printf '%s\\n' " + script], capture_output=True, text=True, check=True).stdout
+    (tmp_path / "make").write_text(wrapper)
+    (tmp_path / "make").chmod(0o755)
+    (tmp_path / "GNUmakefile").write_text(
+        "CC := gcc\nLD := ld\nHOSTCC := $(CC)\nall:\n\t@echo $(CC) $(LD) $(AR) $(NM) $(OBJCOPY) $(HOSTCC)\n"
+        "ifndef DEEP\n\t@$(MAKE) --no-print-directory DEEP=1\nendif\n")
+    said = subprocess.run([tmp_path / "make"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    cross = [f"x86_64-linux-gnu-{name}" for name in ("gcc", "ld", "ar", "nm", "objcopy")]
+    assert said.split() == 2 * [*cross, "gcc"]
+
+
+def test_containers_of_book_and_handout():
+    ours = json.loads((ROOT / ".devcontainer.json").read_text())
+    assert (ROOT / ours["build"]["dockerfile"]).is_file()
+    theirs = json.loads((ROOT / "labs/devcontainer/devcontainer.json").read_text())
+    text, args = dockerfile()
+    assert ours["remoteUser"] == theirs["remoteUser"] == args["USER"]
+
+
+@pytest.fixture(scope="module")
+def classroom_handout(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("classroom") / "lab1"
+    subprocess.run([sys.executable, ROOT / "labs/handout.py", "--classroom", "1", folder], check=True,
+                   capture_output=True, timeout=120)
+    return folder
+
+
+def test_handout_has_the_container_and_if_asked_the_workflow(classroom_handout, tmp_path):
+    for name in ("Dockerfile", "devcontainer.json"):
+        assert (classroom_handout / ".devcontainer" / name).read_text() == \
+            (ROOT / "labs/devcontainer" / name).read_text()
+    listed = subprocess.run(["git", "ls-files"], cwd=classroom_handout, capture_output=True, text=True).stdout.split()
+    assert ".github/workflows/grade.yml" in listed and ".devcontainer/Dockerfile" in listed
+    with tarfile.open(classroom_handout / "tools/grade/handout.tar.gz") as archive:
+        assert not [name for name in archive.getnames() if name.startswith("./.github") or ".devcontainer" in name]
+    subprocess.run([sys.executable, ROOT / "labs/handout.py", "1", classroom_handout], check=True, capture_output=True)
+    assert not (classroom_handout / ".github").exists()
+    subprocess.run([sys.executable, ROOT / "labs/handout.py", "--classroom", "1", classroom_handout], check=True,
+                   capture_output=True)
+
+
+@pytest.mark.parametrize("stub", ["right", "crash"])
+def test_workflow_does_what_it_says(classroom_handout, tmp_path, stub):
+    """Its `run:` steps, here, with a grader that does as it's told."""
+    yaml = pytest.importorskip("yaml")
+    import packages
+    workflow = yaml.safe_load((classroom_handout / ".github/workflows/grade.yml").read_text())
+    assert set(workflow[True]) == {"push", "workflow_dispatch"}      # YAML takes `on` for a truth value
+    assert workflow["permissions"] == {"contents": "read"}
+    [job] = workflow["jobs"].values()
+    assert job["container"] == "debian:" + dockerfile()[1]["DEBIAN"] and job["timeout-minutes"] <= 30
+    for step in job["steps"]:
+        assert ("run" in step) != ("uses" in step)
+        if "uses" in step:
+            assert re.fullmatch(r"actions/[a-z-]+@v\d+", step["uses"])
+    work = tmp_path / "work"
+    subprocess.run(["git", "clone", "-q", classroom_handout, work], check=True)
+    grade = (work / "tools/grade/grade.py").read_text()
+    assert '"--junit"' in grade and '"--text"' in grade
+    (work / "tools/grade/grade.py").write_text(
+        "import sys\n" + ("sys.exit(2)" if stub == "crash" else
+                          "for option in ('--junit', '--json', '--text'):\n"
+                          "    open(sys.argv[sys.argv.index(option) + 1], 'w').write(f'Points of {option}')\n"))
+    env = {**os.environ, "GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
+    ran, failed = [], False
+    for step in job["steps"]:
+        if "run" not in step or (failed and step.get("if") != "always()"):
+            continue
+        ran.append(step["name"])
+        if "apt-get" in step["run"]:
+            names = re.search(r"--no-install-recommends (.*)", step["run"])[1].split()
+            assert set(names) == {*packages.packages(), "git", "ca-certificates"}
+            continue
+        done = subprocess.run(["sh", "-e", "-c", step["run"]], cwd=work, env=env, capture_output=True, text=True)
+        failed = failed or done.returncode != 0
+        if step["name"] != "Grade":
+            assert done.returncode == 0, done.stderr
+    assert ran == ["Install the tools", "Grade", "Summary"]
+    assert failed == (stub == "crash")
+    summary = (tmp_path / "summary").read_text()
+    assert ("could not be graded" if failed else "Points of --text") in summary
+    uploads = next(step for step in job["steps"] if "upload-artifact" in step.get("uses", ""))
+    assert sorted(path.name for path in work.glob(uploads["with"]["path"])) == (
+        [] if failed else ["results.json", "results.txt", "results.xml"])

@@ -20,6 +20,9 @@ from packages import packages  # noqa: E402
 
 def members(stage, lab, seed, hidden):
     """{name in the zip: bytes}."""
+    own = f"lab{lab}"
+    if hidden and not (hidden / f"{own}.py").is_file():
+        fail(f"{shown(hidden)}: no hidden checks of lab {lab} ({own}.py) in it")
     write_handout(stage / "handout", lab, seed)
     found = {}
     for name in ("run_autograder", "autograder.py"):
@@ -35,9 +38,6 @@ def members(stage, lab, seed, hidden):
                 found[f"{top}/{name}"] = path.read_bytes()
     add("grader", stage / "handout/tools/grade")
     if hidden:
-        own = f"lab{lab}"
-        if not (hidden / f"{own}.py").is_file():
-            fail(f"{shown(hidden)}: no hidden checks of lab {lab} ({own}.py) in it")
         add("hidden", hidden, lambda name: not name.startswith(("lab", "programs/lab"))
             or own in name.removesuffix(".py").split("/"))
     return found
