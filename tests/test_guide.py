@@ -114,6 +114,16 @@ def test_each_lab_has_its_section():
             assert f"*{part}" in section, f"lab {lab}: {part}"
 
 
+def test_report():
+    """The lines of a report that are quoted are those of a check."""
+    report = re.search(r"^FAIL +0/(\d+) +(.*)\n +help: chapter (\d+), manual (\S+) .*?: (.*)", GUIDE.read_text(), re.M)
+    points, name, chapter, section, text = report.groups()
+    source = (ROOT / "labs/grade/lab1.py").read_text()
+    check = re.search(rf"^@check\(([^@]*?)\)\ndef test_{name.replace(' ', '_')}\(", source, re.M)[1]
+    assert f'points={points}, chapter={chapter}, section="{section}"' in check
+    assert text in re.sub(r'"\s+"', "", check)
+
+
 # ------------------------------------------------------------------ students
 
 def sentences(text):
