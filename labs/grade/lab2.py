@@ -57,6 +57,14 @@ def longest():
     return min(40, 2 + patience())
 
 
+def in_short(why):
+    """What Machine.expect says, without what was waited for."""
+    text = str(why)
+    if "nothing like that within" in text:
+        return f"the machine didn't come to an end within {longest():.0f} s"
+    return text
+
+
 # --- memory from outside
 
 class Memory:
@@ -598,7 +606,7 @@ def steps_done(lab, emulator):
                     break
                 machine.type("epttest\r")
         except AssertionError as why:
-            trouble = str(why)
+            trouble = in_short(why)
             # One that floods is ended, and its memory with it.
             if machine.closed:
                 raise
@@ -636,8 +644,11 @@ class Results:
         """A step was done."""
         if result["state"] == 1:
             assert n not in self.panics, f"{step.text}: {self.panics[n]}"
-            raise AssertionError(f"{step.text}: it didn't come back: {self.trouble}")
-        assert result["state"] == 2, f"{step.text or group_text(step)}: not reached: {self.trouble}"
+            raise AssertionError(f"{step.text} didn't come back: {self.trouble}")
+        if result["state"] != 2:
+            stuck = [s.text for s, r in zip(self.script.steps, self.results) if r["state"] == 1][-1:]
+            raise AssertionError(f"not reached: {self.trouble}"
+                                 + "".join(f"; {text} before it didn't come back" for text in stuck))
 
     def compare(self, group):
         """The steps of a group gave what they should."""
@@ -698,10 +709,6 @@ class Results:
         for gpa in wanted:
             assert gpa in leaves, f"guest-physical {gpa:#x} has no page; it should have one"
         return tables
-
-
-def group_text(step):
-    return f"a step ({step.op.lower()})"
 
 
 def once(lab, what, make):
@@ -831,7 +838,7 @@ class Loaded:
             try:
                 machine.expect(rf"grade: {lab.nonce} ends", seconds=longest())
             except AssertionError as why:
-                self.trouble = str(why)
+                self.trouble = in_short(why)
                 if machine.closed:
                     raise
             state = machine.core()
