@@ -750,3 +750,25 @@ def test_workflow_does_what_it_says(classroom_handout, tmp_path, stub):
     uploads = next(step for step in job["steps"] if "upload-artifact" in step.get("uses", ""))
     assert sorted(path.name for path in work.glob(uploads["with"]["path"])) == (
         [] if failed else ["results.json", "results.txt", "results.xml"])
+
+
+def test_instructions_name_the_packages():
+    import packages
+    text = (ROOT / "labs/devcontainer/README.md").read_text()
+    for manager, begin in (("apt", "sudo apt-get install --no"), ("dnf", "sudo dnf"), ("pacman", "sudo pacman")):
+        block = next(block for block in re.findall(r"```\n(.*?)```", text, re.S) if begin in block)
+        assert set(packages.packages(manager=manager)) <= set(block.split()), manager
+    brew = next(block for block in re.findall(r"```\n(.*?)```", text, re.S) if "brew install" in block)
+    assert set(packages.packages(manager="brew")) <= set(brew.split())
+
+
+def test_slurm_array_of_the_instructions(tmp_path):
+    """The script as it is printed, with a command in place of the grader."""
+    text = (ROOT / "labs/devcontainer/README.md").read_text()
+    script = re.search(r"(#!/bin/sh\n#SBATCH.*?)```", text, re.S)[1]
+    put(tmp_path / "submissions", {"a b/x": "", "c/x": "", "d/x": ""})
+    put(tmp_path, {"labs/grade_all.py": '#!/bin/sh\necho "$2"\n'})
+    (tmp_path / "labs/grade_all.py").chmod(0o755)
+    said = [subprocess.run(["sh"], input=script, cwd=tmp_path, text=True, capture_output=True, check=True,
+                           env={**os.environ, "SLURM_ARRAY_TASK_ID": str(n)}).stdout.strip() for n in range(3)]
+    assert said == ["submissions/a b", "submissions/c", "submissions/d"]
