@@ -91,6 +91,11 @@ def once(lab, name, run):
     return value
 
 
+def ending(why):
+    """What Machine.expect() says, without what it waited for."""
+    return re.sub(r"(?s)^waited for (['\"]).*?\1: ", "", str(why))
+
+
 # --- ept_page_insert: a list of operations, and a model of it
 
 INSERT, REFS, DECREF, ALLOC = range(4)
@@ -301,7 +306,7 @@ def run_ept(lab):
             machine.expect(f"grade4 {lab.nonce} done")
             end = "it ended"
         except AssertionError as why:
-            end = str(why)
+            end = ending(why)
         state = machine.core()
     return state, end
 
@@ -484,7 +489,7 @@ def run_calls(lab, program):
             machine.expect(f"grade4 {lab.nonce} (done|calls)|user panic in [^\r\n]*|TRAP frame|No runnable env")
             end = machine.tail(3)
         except AssertionError as why:
-            end = str(why)
+            end = ending(why)
         state = machine.core()
     return Calls(state.ask(
         f"{{'n': words('ncalls', 1)[0], 'calls': words('calls', {CALLS} * 12), 'tests': words('tests', {CALLS}),"
@@ -639,7 +644,7 @@ def run_ipc(lab):
             machine.expect(f"G4 {lab.nonce} done|user panic in [^\r\n]*|TRAP frame|No runnable env")
             end = "it ended: " + machine.tail(3)
         except AssertionError as why:
-            end = str(why)
+            end = ending(why)
         said = {}
         for key, values in re.findall(rf"G4 {lab.nonce} (\w+)((?: -?\d+)*)\n", machine.output):
             said[key] = [int(value) for value in values.split()]
@@ -927,7 +932,7 @@ def run_guest(lab):
             guest.wrote = True
             guest.end = "the guest did it: " + machine.tail(3)
         except AssertionError as why:
-            guest.end = str(why)
+            guest.end = ending(why)
         guest.exits = [one.reason for one in machine.exits()] if guest.motd else []
         shutil.copy(machine.fs_img, image)
     guest.after = Image(image.read_bytes())
