@@ -8,7 +8,6 @@ machine's memory, and compared with a model here. A panic costs its step only.
 """
 import functools
 import mmap
-import pathlib
 import re
 import struct
 import subprocess
