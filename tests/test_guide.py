@@ -1,9 +1,11 @@
 """The instructor's guide: its mistakes say what it quotes, its weeks are those of
 the lectures and the labs, and students don't get a sentence of it."""
+import csv
+import os
 import re
 import shutil
+import subprocess
 import sys
-import zipfile
 
 import pytest
 import yaml
@@ -122,6 +124,65 @@ def test_report():
     check = re.search(rf"^@check\(([^@]*?)\)\ndef test_{name.replace(' ', '_')}\(", source, re.M)[1]
     assert f'points={points}, chapter={chapter}, section="{section}"' in check
     assert text in re.sub(r'"\s+"', "", check)
+
+
+# ------------------------------------------------------------------ commands
+
+def block(words):
+    """The block of commands in the guide that has these words in it."""
+    found, = [b for b in re.findall(r"^```\n(.*?)^```$", GUIDE.read_text(), re.M | re.S) if words in b]
+    return found
+
+
+@pytest.fixture
+def a_class(tmp_path):
+    """A folder with submissions, none of which has a file of the lab in it."""
+    for name in ("ada", "ben", "eva the 3rd"):
+        (tmp_path / "submissions" / name).mkdir(parents=True)
+    (tmp_path / "tangle").mkdir()
+    (tmp_path / "tangle/lab2").symlink_to(handout(2))
+    (tmp_path / "labs").symlink_to(ROOT / "labs")
+
+    def sh(script, **env):
+        return subprocess.run(["bash", "-c", script], cwd=tmp_path, env={**os.environ, **env}, timeout=300,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return sh
+
+
+def students(table):
+    return [row["student"] for row in csv.DictReader(table.open()) if "none of the lab's files" in row["remarks"]]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("parallel"), reason="GNU parallel isn't here")
+def test_parallel(a_class, tmp_path):
+    script = block("parallel --joblog")
+    assert script.startswith("make handout LAB=2 ")
+    done = a_class(script.partition("\n")[2])
+    assert done.returncode == 0 and students(tmp_path / "class.csv") == ["ada", "ben", "eva the 3rd"], done
+
+
+@pytest.mark.slow
+def test_slurm(a_class, tmp_path):
+    """Its jobs, one after the other: what sbatch is told to run, with its variable."""
+    script = block("sbatch")
+    job = re.search(r"--wrap '(.*?)'$", script, re.M | re.S)[1]
+    a_class(script.partition("\n")[0])
+    for number in "123":
+        a_class(job, SLURM_ARRAY_TASK_ID=number)
+    done = a_class(script[script.index("labs/grade_all.py collect"):])
+    assert done.returncode == 0 and students(tmp_path / "class.csv") == ["ada", "ben", "eva the 3rd"], done
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("parallel"), reason="GNU parallel isn't here")
+def test_matrix(a_class, tmp_path):
+    grade = yaml.safe_load(block("matrix:"))["jobs"]["grade"]
+    script, = [step["run"] for step in grade["steps"] if "parallel" in step.get("run", "")]
+    for number in grade["strategy"]["matrix"]["slice"]:
+        assert a_class(script.replace("${{ matrix.slice }}", str(number))).returncode == 0
+    assert a_class("labs/grade_all.py collect results --csv class.csv").returncode == 0
+    assert students(tmp_path / "class.csv") == ["ada", "ben", "eva the 3rd"]
 
 
 # ------------------------------------------------------------------ students
