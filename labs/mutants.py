@@ -208,14 +208,14 @@ def grade(outcome, texts, trees, folder, options):
     return outcome
 
 
-HEAD = f"{'lab':3} {'mutant':34} {'public':>8} {'hidden':>7} {'s':>4}  {'mistake':44}  first lost check"
+HEAD = f"{'lab':3} {'mutant':34} {'public':>8} {'hidden':>7} {'s':>4}  {'mistake':60}  first lost check"
 
 
 def line(outcome):
     public, hidden = (f"{won}/{of}" if of else "-" for won, of in (outcome.public, outcome.hidden))
     sign = "!!" if outcome.wrong() else "  "
     return (f"{outcome.lab:3} {outcome.name:34} {public:>8} {hidden:>7} {outcome.seconds:4.0f} {sign}"
-            f"{outcome.what:44}  {outcome.lost}")
+            f"{outcome.what[:60]:60}  {outcome.lost}")
 
 
 def run(labs, options):

@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT / "labs"))
 import mutants      # noqa: E402
 
 # For each lab, mutants that are found soon.
-SAMPLE = {0: "generation-forgotten", 1: None, 2: None, 3: None, 4: "old-reference-kept"}
+SAMPLE = {0: "only-runnable", 1: None, 2: None, 3: None, 4: "old-reference-kept"}
 
 
 @pytest.fixture(scope="module")
