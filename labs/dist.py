@@ -36,13 +36,11 @@ def last_change():
     return int(done.stdout) if done.returncode == 0 and done.stdout.strip() else DATE
 
 
-def pack(path, folder, top, date, skip=lambda name: False, change=lambda name, data: data):
+def pack(path, folder, top, date, change=lambda name, data: data):
     """A tarball of a folder, whose files stand under TOP in it."""
-    members = []
-    for file in sorted(folder.rglob("*")):
-        name = str(file.relative_to(folder))
-        if file.is_file() and not skip(name):
-            members.append((f"{top}/{name}", file))
+    if not (folder / "LICENSE").exists():
+        shutil.copyfile(BOOK / "LICENSE", folder / "LICENSE")
+    members = [(f"{top}/{file.relative_to(folder)}", file) for file in sorted(folder.rglob("*")) if file.is_file()]
     tarball(path, members, date, change)
     print(f"{shown(path)}: {len(members)} files, {path.stat().st_size / 1e6:.1f} MB", flush=True)
 
@@ -77,10 +75,11 @@ def pack_book(out, stage, edition, date):
     pack(out / f"jos-book{edition}.tar.gz", folder, f"jos-book{edition}", date, change=pinned)
 
 
-def pack_instructor(out, stage, seed, date):
-    def skip(name):
-        return bool(re.search(r"(^|/)(__pycache__|\.pytest_cache)/|\.pyc$|\.swp$|~$", name))
-    pack(out / "jos-instructor.tar.gz", HERE, "jos-instructor/labs", date, skip)
+def pack_instructor(out, stage, date):
+    shutil.copytree(HERE, stage / "instructor/labs", ignore=shutil.ignore_patterns(
+        "__pycache__", ".pytest_cache", "*.pyc", "*.swp", "*~"))
+    os.replace(stage / "instructor/labs/instructor.md", stage / "instructor/README.md")
+    pack(out / "jos-instructor.tar.gz", stage / "instructor", "jos-instructor", date)
 
 
 def main():
@@ -102,7 +101,7 @@ def main():
             elif part == "solution":
                 pack_solution(out, stage, options.seed, date)
             elif part == "instructor":
-                pack_instructor(out, stage, options.seed, date)
+                pack_instructor(out, stage, date)
             else:
                 pack_book(out, stage, "-student" if part == "student" else "", date)
     sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in sorted(out.glob("*.tar.gz"))]

@@ -236,6 +236,7 @@ def write_handout(folder, lab, seed, classroom=False):
     """The whole handout, in a new folder."""
     about = read_labs()[lab]
     variant = write_tree(folder, lab, seed)
+    shutil.copyfile(BOOK / "LICENSE", folder / "LICENSE")
     (folder / "README.md").write_text(readme(lab, about, bool(seed)))
     (folder / ".gitignore").write_text("\n".join(IGNORED) + "\n")
     write_grader(folder, lab, about, variant)
