@@ -1,10 +1,12 @@
 """What instructors use: grade-all, the Gradescope zip, the workflow, the dev container."""
+import ast
 import csv
 import io
 import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -772,3 +774,61 @@ def test_slurm_array_of_the_instructions(tmp_path):
     said = [subprocess.run(["sh"], input=script, cwd=tmp_path, text=True, capture_output=True, check=True,
                            env={**os.environ, "SLURM_ARRAY_TASK_ID": str(n)}).stdout.strip() for n in range(3)]
     assert said == ["submissions/a b", "submissions/c", "submissions/d"]
+
+
+# --- a class of five, really graded
+
+def words_of(path):
+    """The texts in a grader's source, as C that prints them."""
+    texts = {node.value for node in ast.walk(ast.parse(path.read_text()))
+             if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isascii()}
+    return "".join('\tcprintf("%s\\n", ' + json.dumps(text[:200]) + ");\n" for text in sorted(texts)
+                   if text.isprintable())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("parallel"), reason="needs GNU parallel")
+def test_a_class_of_five_graded_by_gnu_parallel(tmp_path):
+    """Right, half right, printing the words, looping, not compiling."""
+    for words in (["1", "handout"], ["--solution", "1", "solution"]):
+        subprocess.run([sys.executable, ROOT / "labs/handout.py", *words[:-1], tmp_path / words[-1]],
+                       check=True, capture_output=True, timeout=300)
+    files = json.loads((tmp_path / "handout/tools/grade/class.json").read_text())["files"]
+    stubs, right = ({name: (tmp_path / tree / name).read_text() for name in files} for tree in ("handout", "solution"))
+    vmx = stubs["vmm/vmx.c"]
+    panics = re.findall(r"\tpanic\(\"vmx_check_\w+ not implemented\"\);", vmx)
+    assert len(panics) == 2
+    says = ('\tcprintf("Error copying page into the guest - 4294967289\\nUnhandled VMEXIT, aborting guest.\\n");\n'
+            '\tcprintf("vmx: CPU %d has no VMX\\n", cpunum());\n' + words_of(ROOT / "labs/grade/lab1.py"))
+
+    def instead(text):
+        changed = vmx
+        for panic in panics:
+            changed = changed.replace(panic, text)
+        return {**stubs, "vmm/vmx.c": changed}
+    class_ = tmp_path / "submissions"
+    class_.mkdir()
+    tar(class_ / "Right Answer.tar.gz", right)
+    put(class_ / "half/lab1", {**stubs, "vmm/vmx.c": right["vmm/vmx.c"]})
+    put(class_ / "words", instead(says + "\treturn 0;"))
+    zipped(class_ / "loop.zip", instead("\tfor (;;)\n\t\t;"))
+    put(class_ / "broken", instead("\treturn 0"))
+    before = {path: path.read_bytes() for path in class_.rglob("*") if path.is_file()}
+    one = ROOT / "labs/grade_all.py"
+    done = subprocess.run(
+        ["parallel", "--will-cite", "-j", str(max(1, (os.cpu_count() or 2) // 2)), sys.executable, one, "one", "{}",
+         "--grader", "handout", "--out", "results", ":::", *map(str, intake.submissions(class_))],
+        cwd=tmp_path, env={**os.environ, "GRADE_CACHE": str(tmp_path / "cache"), "TMPDIR": str(tmp_path)},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1500)
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = rows(run("collect", tmp_path / "results").stdout)
+    print(run("collect", tmp_path / "results").stdout, done.stdout)
+    points = {student: int(row["points"]) for student, row in table.items()}
+    assert points["Right Answer"] == 100
+    assert points["broken"] == 0
+    assert 0 < points["half"] < 100
+    assert points["words"] < points["half"] and points["words"] <= 15
+    assert points["loop"] <= 15
+    assert "doesn't compile" in (tmp_path / "results/broken.txt").read_text()
+    assert before == {path: path.read_bytes() for path in class_.rglob("*") if path.is_file()}
+    assert not list(tmp_path.glob("jos-*"))
