@@ -332,7 +332,8 @@ def tables_script(script):
     s.map("replace", root, 4, gpas[3], R | W, 1)
     s.map("replace", root, 5, gpas[3], R, 1)
     s.map("replace", root, 5, gpas[3], R | W | X, 1)
-    s.map("replace", root, 6, gpas[3], R | W, 0, r=present)
+    s.map("replace", root, 6, gpas[3], R, 1)
+    s.map("replace", root, 7, gpas[3], R | W, 0, r=present)
 
 
 def calls_script(script):
