@@ -51,4 +51,13 @@ run-%: $(fresh)
 run-NAME run-NAME-nox:
 	@echo "make $@: put the name of a program for NAME, as in make $(@:run-NAME%=run-hello%)" >&2; exit 2
 
-.PHONY: deps tangle qemu qemu-nox qemu-gdb qemu-nox-gdb gdb bochs run-NAME run-NAME-nox
+## Look into it
+
+gdb-core: ## look into the core CORE (jos.core), left by make run-NAME-bochs CORE=jos.core
+	@tangle/deps --need gdb
+	+@$(MAKE) -C '$(tree)' $@
+
+doctor: ## check the tools: what is there, what is missing, what to do about it
+	@tangle/doctor
+
+.PHONY: gdb-core doctor deps tangle qemu qemu-nox qemu-gdb qemu-nox-gdb gdb bochs run-NAME run-NAME-nox
