@@ -1,4 +1,4 @@
-"""The guest's disk: what a guest may ask the file server for, and lab 4.
+"""The guest's disk: what a guest may ask the file server for.
 
 tests/programs/guestipc.c makes guests that execute a table of hypercalls.
 """
@@ -9,7 +9,7 @@ import pytest
 
 from emulator import Machine
 from test_hostile import fsck
-from trees import planted, run, tree, with_programs
+from trees import planted, tree, with_programs
 
 pytestmark = pytest.mark.slow
 
@@ -68,28 +68,3 @@ def test_what_is_forgotten_is_seen(jos, what, tmp_path):
         machine.send("guestipc\r")
         assert machine.child.expect([r"cases, 0 wrong", r"[1-9]\d* wrong",
                                      r"panic", r"TRAP frame"]) > 0
-
-
-def test_lab_4_step_by_step(tmp_path):
-    """The handout, with one more file of the solution at each step."""
-    lab = tmp_path / "lab4"
-    run(["make", "-s", "tangle", "LAB=4", f"OUT={lab}"])
-    no_disk = r"user panic in fs at .*: the host gives us no disk: "
-    steps = [
-        (None, r"user panic in fs at \.\./lib/ipc\.c:\d+: "
-               r"ipc_host_send not implemented"),
-        ("lib/ipc.c", no_disk + "system call not implemented"),
-        ("vmm/vmexits.c", r"kernel panic on CPU 0 at \.\./kern/syscall\.c:"
-                          r"\d+: guest_answer not implemented"),
-        ("kern/syscall.c", no_disk + "system call not implemented"),
-        ("vmm/ept.c", r"user panic in fs at \.\./fs/vdisk\.c:\d+: "
-                      r"vdisk_move not implemented"),
-        ("fs/vdisk.c", r"message of the day[^$]*vm\$ "),
-    ]
-    for name, message in steps:
-        if name:
-            shutil.copy(tree("jos") / name, lab / name)
-        built = run(["make", "-j2"], cwd=lab)
-        assert "warning" not in built.stdout
-        with Machine(lab, "run-vmm-nox", timeout=60) as machine:
-            machine.expect(message)
