@@ -206,7 +206,8 @@ class Run:
             core.seek(offset)
             notes = core.read(size)
         start = notes.index(b"JOS\0") + 4
-        return [cpu["cr4"] for cpu in json.JSONDecoder().raw_decode(notes[start:].decode(errors="replace"))[0]]
+        facts, _ = json.JSONDecoder().raw_decode(notes[start:].decode(errors="replace"))
+        return [cpu["cr4"] for cpu in facts["cpus"]]
 
 
 MSR = re.compile(r"\[CPU(\d+) *\] (RDMSR|WRMSR): \w+ ([0-9a-f]+:[0-9a-f]+) \w+ MSR ([0-9a-f]+)")
