@@ -1,10 +1,12 @@
 # Lab {lab}: grade it, and pack what is handed in.  The makefile includes this.
+## make grade         grade this lab (ONLY=name STOP=1 JSON=f JUNIT=f TEXT=f)
+## make submission    pack the files that are handed in
 LAB_FILES := {files}
 SUBMISSION := lab{lab}-submission.tar.gz
 
 # pytest may belong to the system's python3, which need not come first.
 grade-python = $$(for python in $(PYTHON) /usr/bin/python3; do \
-	$$python -c 'import pytest, pexpect' 2>/dev/null && break; done; \
+	$$python -c 'import pytest, pytest_timeout, pexpect' 2>/dev/null && break; done; \
 	echo $$python)
 grade-option = $(if $($1),$2 '$($1)')
 

@@ -33,7 +33,7 @@ import variants                 # noqa: E402
 
 AUTHOR = ("JOS course", "course@example.org")
 DATE = 1767225600               # 1 January 2026, 00:00 UTC
-IGNORED = ["/obj/", "/lab*-submission.tar.gz", "/results*", "__pycache__/", "*.pyc"]
+IGNORED = ["/obj/", "/lab*-submission.tar.gz", "/results*", "/*.core", "__pycache__/", "*.pyc"]
 CLASS = pathlib.Path("tools/grade/class.json")
 
 
