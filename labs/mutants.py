@@ -45,7 +45,7 @@ import yaml
 
 sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
-GRADE_SECONDS = 400         # a grader that takes longer is broken itself
+GRADE_SECONDS = 600         # a grader that takes longer is broken itself
 KEYS = {"name", "what", "file", "old", "new", "changes", "hidden"}
 
 
@@ -152,6 +152,20 @@ class Outcome:
         return "" if won < of else "it kept all its points"
 
 
+running = set()         # graders
+
+
+def end(child):
+    """End a grader, which then ends its machines."""
+    if child.poll() is None:
+        child.terminate()
+        try:
+            child.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+
+
 def grade(outcome, texts, trees, folder, options):
     """Grade the solution with texts in place of some of its files."""
     handout, solution = trees
@@ -175,17 +189,14 @@ def grade(outcome, texts, trees, folder, options):
         child = subprocess.Popen([*map(str, command), str(submission)], stdin=subprocess.DEVNULL, stdout=out,
                                  stderr=subprocess.STDOUT, start_new_session=True, cwd=folder,
                                  env={**os.environ, "GRADE_CACHE": str(trees[0].parent / "cache")})
+        running.add(child)
         try:
             status = child.wait(GRADE_SECONDS)
         except subprocess.TimeoutExpired:
             status = f"it took more than {GRADE_SECONDS} s"
-        except BaseException:
-            status = "ended"
-            raise
         finally:
-            if child.poll() is None:
-                os.killpg(child.pid, signal.SIGKILL)
-                child.wait()
+            end(child)
+            running.discard(child)
     outcome.seconds = time.monotonic() - start
     if status != 0 or not results.exists():
         outcome.trouble = f"not graded ({status}): " + (folder / "output").read_text()[-300:].strip()
@@ -250,6 +261,8 @@ def run(labs, options):
             except BaseException:
                 for future in futures:
                     future.cancel()
+                for child in list(running):
+                    end(child)
                 raise
     return outcomes
 
@@ -276,6 +289,7 @@ def main():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if options.jobs < 1 or options.times < 0:
             raise Mistake("JOBS is 1 or more, TIMES 0 or more")

@@ -32,6 +32,7 @@ import re
 import resource
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -277,6 +278,8 @@ def main():
     for name in ("class.json", "handout.tar.gz"):
         if not (HERE / name).is_file():
             die(f"{HERE / name} is missing: grade.py runs in a handout's tools/grade (make handout LAB=N)")
+    # Who ends this ends its machines too, and leaves no scratch folder.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     lab = Lab(json.loads((HERE / "class.json").read_text()), options)
     import plugin
     try:
