@@ -116,11 +116,12 @@ def test_printed_words_are_worth_nothing(trees, submission, grade):
     stub(trees, submission, *FILES)
     said = 'cprintf("Cheers! sys_ept_map seems to work correctly.\\nUnhandled VMEXIT, aborting guest.\\n");'
     change(submission, "vmm/ept.c", "#include <inc/error.h>", "#include <inc/error.h>\n#include <inc/stdio.h>")
-    for name in ("ept_lookup_gpa", "ept_map_hva2gpa"):
-        change(submission, "vmm/ept.c", f'panic("{name} not implemented");', said + " return 0;")
+    change(submission, "vmm/ept.c", 'panic("ept_lookup_gpa not implemented");',
+           said + " if (epte_out) *epte_out = eptrt; return 0;")
+    change(submission, "vmm/ept.c", 'panic("ept_map_hva2gpa not implemented");', said + " return 0;")
     change(submission, "vmm/vmx.c", 'panic("asm_vmrun is incomplete");', said + " cf = zf = false;")
     results = grade("--hidden", ROOT / "labs/hidden")
-    assert "compile" not in str(results), lost(results)
+    assert "doesn't compile" not in str(results), lost(results)
     assert points(results) == (0, 100) and points(results, "hidden")[0] == 0
 
 
@@ -157,7 +158,7 @@ def test_one_that_does_not_end(submission, grade, how):
     # A machine that others use too takes longer.
     assert grade.seconds < 170 * max(1, os.getloadavg()[0] / os.cpu_count())
     assert 0 <= points(results)[0] < 100
-    assert "compile" not in str(lost(results))
+    assert "doesn't compile" not in str(lost(results))
     # What isn't concerned keeps its points.
     if how in ("in-vmm", "a-flood-of-vmm"):
         assert points(results)[0] >= 48 + 28
