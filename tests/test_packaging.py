@@ -41,7 +41,7 @@ if "crash" in text:
 if "no results" in text:
     sys.exit(0)
 if "loop" in text:
-    subprocess.Popen(["setsid", "sleep", "4711"])
+    subprocess.run(["sh", "-c", "setsid sleep 4711 &"])     # an orphan
     time.sleep(4711)
 if "slow" in text:
     time.sleep(1)
