@@ -136,8 +136,8 @@ def steps(about):
 
 NUMBERS = """
 Your class has numbers of its own: of errors, of hypercalls, of registers, and which
-error says what. Where the book and a comment or header of this folder differ, what
-stands here is right.
+error says what. Where the book, or a message quoted here, differs from a comment or a
+header of this folder, the comment is right.
 """
 
 
