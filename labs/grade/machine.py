@@ -32,7 +32,7 @@ Exit = collections.namedtuple("Exit", "tick cpu reason name qualification")
 EXIT = re.compile(r"(\d+)\w\[CPU(\d+) *\] VMEXIT reason = (\d+) \((.*?)\) qualification=(0x[0-9a-f]+)")
 ESCAPES = re.compile(r"\x1b(\[[0-9;?=]*[A-Za-z]|c)")
 # What no program recovers from: waiting for anything after it is in vain.
-PANIC = re.compile(r"kernel panic on CPU \d+ at [^\r\n]*|(?:^|\n)K> ")
+PANIC = re.compile(r"kernel panic on CPU \d+ at [^\r\n]*[\r\n]|(?:^|\n)K> ")
 
 
 def patience():
@@ -115,7 +115,7 @@ class Machine:
         why = {1: "the machine ended, or used up its time",
                2: f"nothing like that within {seconds or WALL_SECONDS} s"}.get(found)
         if why is None:
-            why = "the kernel is in its monitor" if "K>" in self.child.match[0] else self.child.match[0]
+            why = "the kernel is in its monitor" if "K>" in self.child.match[0] else self.child.match[0].strip()
         raise AssertionError(f"waited for {pattern!r}: {why}; "
                              f"the last lines:\n{self.tail()}")
 

@@ -99,6 +99,7 @@ class Report:
         lab = self.lab
         lines = [f"Lab {lab.number}: {lab.title}"]
         lines += [f"note: {note}" for note in lab.notes]
+        last = None
         for hidden in (False, True):
             for r in self.results.values():
                 if r.hidden == hidden:
@@ -107,7 +108,9 @@ class Report:
                                  f"{'(hidden) ' if hidden else ''}{r.name}")
                     if not r.passed:
                         lines.append(f"     help: {r.advice()}")
-                        lines += [f"     | {line}" for line in r.evidence.splitlines()[:12]]
+                        found = r.evidence.splitlines()[:12] if r.evidence != last else ["as above"]
+                        lines += [f"     | {line}" for line in found]
+                        last = r.evidence
         won, of = self.sums(False)
         total = f"Points: {won} of {of}"
         won, of = self.sums(True)
