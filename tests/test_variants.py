@@ -377,9 +377,7 @@ def test_a_guest_boots_to_its_shell(solution, seed):
         machine.expect("VMX extension hidden from guest")
         machine.expect("message of the day")
         machine.expect(r"vm\$ ")
-        machine.type("hello\r")
-        machine.expect("hello, world")
-        machine.expect(r"vm\$ ")
+        assert "hello, world" in machine.command("hello", r"vm\$ ")
 
 
 @pytest.mark.slow
@@ -389,8 +387,6 @@ def test_the_kernels_own_tests_pass(solution, seed):
         machine.expect("Cheers! sys_ept_map seems to work correctly")
     with Machine(solution(seed), "run-vtimer-nox", timeout=120) as machine:
         machine.expect(r"vtimer: halts: 50 interrupts")
-    with Machine(solution(seed), "run-vmm-nox", QEMUCPU="max", timeout=120) as machine:
-        machine.expect(r"vm\$ ")
 
 
 @pytest.mark.slow
