@@ -57,9 +57,12 @@
 	X(40, "memory-there", LONG, 0, 0, 0, 0,				\
 	    "movq 0x11008, %rax; movq $0x77, 0x11008; movq 0x11008, %rcx") \
 	X(41, "timer", REAL, 0, 0, 0, 0,				\
-	    "movl $3000000, %ecx; 1: decl %ecx; jnz 1b; movl $77, %edx") \
+	    "movl $3000000, %ecx; xorl %esi, %esi; "			\
+	    "1: incl %esi; decl %ecx; jnz 1b; movl $77, %edx")		\
 	X(42, "window", REAL, 0, 0, 0, 0, "movl $3000000, %ecx; "	\
-	    "1: decl %ecx; jnz 1b; sti; nop; nop; nop; cli")
+	    "1: decl %ecx; jnz 1b; sti; nop; nop; nop; cli")		\
+	X(43, "cr0-both", LONG, 0x80010019, 0, 0, 0,			\
+	    "movq %rax, %cr0; movq %cr0, %rcx")
 
 CASES(CODE)
 static const struct Case cases[] = { CASES(ROW) };
