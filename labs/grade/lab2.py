@@ -406,6 +406,8 @@ def calls_script(script):
     free = [n * PAGE for n in choose.sample(range(MEM[8] // PAGE), 6)]
     s.call(g, RAW, va[1], 8, free[0], R, RW, "no memory for a table", pages=choose.randrange(3), r=no_memory)
     s.call(g, RAW, va[1], 8, free[0], R, RW, "with memory")
+    # It depends on which tables the attempt without has left.
+    del s.steps[-1].expect["took"]
     s.call(g, RAW, va[1], 8, free[0], R, RW, "there is a page already", r=present)
     s.call(g, RAW, va[0], 8, free[0], R, RO, "there is another page already", r=present)
     s.add(g, "REFS", RW, 65535)
