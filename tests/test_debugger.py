@@ -160,7 +160,7 @@ def value(machine, expression):
 @pytest.mark.slow
 def test_the_core_knows_the_kernel_and_its_functions(vmm, core_py):
     facts = core_py.read_facts(vmm["core"])
-    assert facts["emulator"] == "Bochs" and facts["kernel"] == str(vmm["kernel"])
+    assert facts["emulator"] == "Bochs" and facts["reset"] is False and facts["kernel"] == str(vmm["kernel"])
     assert facts["cpus"][0]["cr0"] >> 31 and not facts["cpus"][0]["guest"]
     trace, = on(vmm, "bt")
     assert re.search(r"^#\d+ .* in sched_yield \(\) at kern/sched.c:\d+$", trace, re.M), trace
@@ -316,6 +316,27 @@ def test_prefix_has_no_cores_and_says_so(tmp_path):
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
     assert done.returncode == 1
     assert done.stderr == "bochs.py: --core needs tools/bochs_core.py, which the tree of the whole book has\n"
+
+
+# The third yield ends in a fault with no IDT to handle it.
+TRIPLE = ("kern/sched.c", r"sched_yield\(void\)\n\{", r"""\g<0>
+	static int yields;
+	if (yields++ > 1) {
+		struct { uint16_t limit; uint64_t base; } __attribute__((packed)) idt = { 0, 0 };
+		asm volatile("lidt %0; int3" : : "m" (idt));
+	}""")
+
+
+@pytest.mark.slow
+def test_a_triple_fault_of_the_host_leaves_its_memory(jos, tmp_path, core_py):
+    folder = planted(jos, tmp_path, TRIPLE, targets=("obj/kern/kernel-hello.img",))
+    core = tmp_path / "core"
+    with Machine(folder, "run-hello-bochs", mem="64M", CORE=core, timeout=120) as machine:
+        machine.expect(r"bochs\.py: the machine was reset \(a triple fault\?\); the core has its memory")
+        machine.finish()
+    assert core_py.read_facts(core)["reset"] is True
+    envs = ask(folder / "obj/kern/kernel-hello", "envs()", core=core, jos=folder)
+    assert envs and envs[0]["type"] == "file server"
 
 
 @pytest.mark.slow
