@@ -20,11 +20,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 from handout import BOOK, DATE, HERE, fail, files_of, read_labs, shown, tarball, write_handout, write_tree
 
 PARTS = ("labs", "solution", "book", "student", "instructor")
-PDF_DATE = re.compile(rb"(/(?:Creation|Mod)Date \(D:)\d{14}([^)]*\))")
+PDF_DATE = re.compile(rb"(/(?:Creation|Mod)Date \(D:)\d{14}[+-]\d\d'\d\d'\)")
 
 
 def last_change():
@@ -67,10 +68,12 @@ def pack_book(out, stage, edition, date):
     for name in ("pdf", "epub"):
         shutil.copy(woven / f"book{edition}.{name}", folder / f"book.{name}")
 
+    then = time.strftime("%Y%m%d%H%M%S", time.gmtime(date)).encode()
+
     def pinned(name, data):
         # The browser that prints slides writes the time of day into them.
         if name.endswith(".pdf") and "/slides/" in name:
-            return PDF_DATE.sub(rb"\g<1>%s\2" % b"20260101000000", data)
+            return PDF_DATE.sub(rb"\g<1>%s+00'00')" % then, data)
         return data
     pack(out / f"jos-book{edition}.tar.gz", folder, f"jos-book{edition}", date, change=pinned)
 
