@@ -46,6 +46,7 @@ sys.path.insert(0, str(HERE))
 FILE_MAX = 1 << 20              # bytes of one file that is handed in
 BUILD_SECONDS = 15              # processor time of each command of a build
 BUILD_WALL = 100                # seconds of the whole
+TOO_LONG = 124                  # a status, as of timeout(1)
 BUILD_MEMORY = 2 << 30
 BUILD_FILE = 256 << 20
 TOTAL_SECONDS = 165             # after which no check is begun
@@ -192,6 +193,9 @@ class Lab:
 
     def build(self):
         done = run_limited(["make", "-s", "-j2"], self.tree, self.scratch / "build.log")
+        if done == TOO_LONG:
+            die("the build took too long, with each command in its limits: this computer has too "
+                "much else to do; grade again when it has less")
         if done != 0:
             lines = (self.scratch / "build.log").read_text(errors="replace").splitlines()
             wrong = [line for line in lines if re.search(r"\berror\b|undefined reference|multiple def", line)]
@@ -231,7 +235,7 @@ def limit(cpu, file, memory=None):
 
 
 def run_limited(command, folder, log):
-    """Run a command with its output in a file; its status, or 124 when it
+    """Run a command with its output in a file; its status, or TOO_LONG when it
     takes too long."""
     with open(log, "wb") as out:
         child = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out,
@@ -242,7 +246,7 @@ def run_limited(command, folder, log):
             return child.wait(BUILD_WALL * slowness())
         except subprocess.TimeoutExpired:
             out.write(b"error: it took too long\n")
-            return 124
+            return TOO_LONG
         finally:
             try:
                 os.killpg(child.pid, 9)
@@ -268,6 +272,9 @@ def main():
     parser.add_argument("--stop", action="store_true")
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
+    # What the student's make was told is no business of the makes that we run.
+    for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
+        os.environ.pop(name, None)
     try:
         import pytest
         import pexpect      # noqa: F401  machine.py needs it

@@ -10,6 +10,7 @@ what a fixture asserts is evidence against each check that asks for it, so runs
 of a machine stand in fixtures of module scope and are paid for once.
 """
 import json
+import re
 import time
 
 import pytest
@@ -83,6 +84,8 @@ class Report:
         elif report.failed and report.when != "teardown":
             crash = getattr(report.longrepr, "reprcrash", None)
             said = crash.message if crash else str(report.longrepr)
+            if re.match(r"\w*(Error|Exception)\b", said) and not said.startswith("AssertionError"):
+                said = "what was found is nothing that the check can read: " + said
             said = said.removeprefix("AssertionError: ").removeprefix("Failed: ")
             # pytest indents the message's further lines, and adds the two sides
             # of a comparison after it.
