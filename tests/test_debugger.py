@@ -327,6 +327,12 @@ TRIPLE = ("kern/sched.c", r"sched_yield\(void\)\n\{", r"""\g<0>
 	}""")
 
 
+def test_more_memory_than_bochs_takes(jos):
+    done = subprocess.run(["make", "-s", "bochs", "MEM=3G"], cwd=jos, stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=60)
+    assert done.returncode and done.stderr.startswith("bochs.py: MEM=3G: Bochs takes 2G at most\n")
+
+
 @pytest.mark.slow
 def test_a_triple_fault_of_the_host_leaves_its_memory(jos, tmp_path, core_py):
     folder = planted(jos, tmp_path, TRIPLE, targets=("obj/kern/kernel-hello.img",))
