@@ -106,6 +106,8 @@ class Case:
             f"{self.tells()}; exception {vector} is what it should have got")
 
     def was_ended(self, reason, result=END):
+        after = self.run["after"]       # who ends every guest has ended none for a reason
+        assert after.done == 1, f"{after.tells()}, and should have lived"
         assert self.state == "gone" and self.exits, self.tells()
         assert self.exits[-1][:2] == (reason, result), (
             f"{self.tells()}; reason {reason} with {RESULTS[result]} should have been the last")
