@@ -132,10 +132,14 @@ def test_a_guest_on_the_processor_has_no_say_in_the_core(core_py, tmp_path, jos)
 # ------------------------------------------------------------ cores of Bochs
 
 def leave(machine, core):
-    """End the machine; its core must be there."""
+    """End the machine; its core must be there.  make ends at once, and its
+    terminal with it; tools/bochs.py has work to do yet."""
     machine.close()
+    end = time.monotonic() + 60
+    while not core.exists() or list(core.parent.glob(core.name + ".memory*")):
+        assert time.monotonic() < end, machine.output()[-2000:]
+        time.sleep(0.1)
     assert core.exists(), machine.output()[-2000:]
-    assert not core.with_name(core.name + ".memory").exists()
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +167,7 @@ def test_the_core_knows_the_kernel_and_its_functions(vmm, core_py):
     assert facts["emulator"] == "Bochs" and facts["reset"] is False and facts["kernel"] == str(vmm["kernel"])
     assert facts["cpus"][0]["cr0"] >> 31 and not facts["cpus"][0]["guest"]
     trace, = on(vmm, "bt")
-    assert re.search(r"^#\d+ .* in sched_yield \(\) at kern/sched.c:\d+$", trace, re.M), trace
+    assert re.search(r"^#0 .* at (\./)?(kern|vmm|lib|inc)/\S+:\d+$", trace, re.M), trace
 
 
 @pytest.mark.slow
