@@ -9,6 +9,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than a few seconds; `make check-fast` leaves it out")
+    config.addinivalue_line("markers", "long: grades or builds one submission after the other; "
+                                       "`make check-long` runs it, `make check` doesn't")
 
 
 class Book:

@@ -7,13 +7,17 @@ PYTHON = $(shell tangle/deps --python)
 # A worker for each processor takes a file of tests after the other.
 PYTEST = $(PYTHON) -m pytest -n auto --dist loadfile $(if $(V),-v) $(PYTEST_ARGS) tests
 
-check: ## run all tests
+check: ## run all tests but those of check-long
 	@tangle/deps --need tangle build qemu bochs gdb check weave print pages
-	$(PYTEST)
+	$(PYTEST) -m "not long"
+
+check-long: ## grade wrong submissions and other classes, make the mistakes of the guide
+	@tangle/deps --need tangle build qemu bochs gdb check grade
+	$(PYTEST) -m long
 
 check-fast: ## run the tests that are quick: under two minutes
 	@tangle/deps --need tangle build qemu check
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not long"
 
 bench: tangle ## count what JOS costs, in instructions, and time the tangle
 	@tangle/deps --need tangle build bochs check
@@ -29,4 +33,4 @@ demo-%:
 	@tangle/deps --need tangle build qemu bochs demo
 	@$(PYTHON) tests/demo.py $*
 
-.PHONY: check check-fast bench demo-NN
+.PHONY: check check-long check-fast bench demo-NN

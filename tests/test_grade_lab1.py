@@ -19,6 +19,7 @@ def test_right_solution_has_all_points(lab):
     assert (points.public, points.public_of, points.hidden, points.hidden_of) == (100, 100, 30, 30)
 
 
+@pytest.mark.long
 def test_right_solution_of_another_class(tmp_path_factory):
     lab = Lab(1, tmp_path_factory.mktemp("class"), seed="another class")
     points = lab.grade()
@@ -31,6 +32,7 @@ def test_handout_as_it_is_has_none(lab):
     assert all("chapter 1" in output for output in points.lost().values())
 
 
+@pytest.mark.long
 def test_words_are_worth_nothing(lab):
     """It prints all that a right one prints, and always says no."""
     points = lab.grade(("vmm/vmx.c", 'panic("vmx_check_support not implemented");',
@@ -41,12 +43,14 @@ def test_words_are_worth_nothing(lab):
         name for name, test in points.tests.items() if test["score"]]
 
 
+@pytest.mark.long
 def test_half_a_solution_has_some(lab):
     points = lab.grade(("vmm/vmx.c", "if (!(secondary & PROCBASED2_UNRESTRICTED)) {", "if (0) {"))
     assert 70 <= points.public < 100
     assert "a processor without unrestricted guests is refused" in points.lost()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("body", ['asm volatile("");', 'cprintf("GRADE done 4\\n");'], ids=["loops", "floods"])
 def test_endless_submission_costs_its_points_and_little_time(lab, body):
     points = lab.grade(("vmm/vmx.c", CPUID, CPUID + "\twhile (ecx != 12345)\n\t\t" + body + "\n"), hidden=False)

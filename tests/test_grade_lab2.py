@@ -81,10 +81,12 @@ def test_right_solution_with_hidden_checks(grade):
     assert points(results) == (100, 100) and points(results, "hidden") == (30, 30)
 
 
+@pytest.mark.long
 def test_other_inputs_give_the_same_points(grade):
     assert lost(grade("--hidden", ROOT / "labs/hidden", "--seed", "77")) == {}
 
 
+@pytest.mark.long
 def test_a_class_with_other_numbers(tmp_path):
     for option, name in (([], "handout"), (["--solution"], "solution")):
         subprocess.run([sys.executable, "-B", ROOT / "labs/handout.py", *option, "--seed", "a class", "2",
@@ -94,6 +96,7 @@ def test_a_class_with_other_numbers(tmp_path):
     assert json.loads((tmp_path / "r.json").read_text())["score"] == 100
 
 
+@pytest.mark.long
 def test_the_books_solution_does_not_pass_in_a_class(trees, tmp_path):
     subprocess.run([sys.executable, "-B", ROOT / "labs/handout.py", "--seed", "a class", "2", tmp_path / "handout"],
                    check=True, stdout=subprocess.DEVNULL)
@@ -112,6 +115,7 @@ def test_the_handout_has_no_points(trees, submission, grade):
     assert "asm_vmrun is incomplete" in results["registers reach the guest"]["output"]
 
 
+@pytest.mark.long
 def test_printed_words_are_worth_nothing(trees, submission, grade):
     stub(trees, submission, *FILES)
     said = 'cprintf("Cheers! sys_ept_map seems to work correctly.\\nUnhandled VMEXIT, aborting guest.\\n");'
@@ -125,6 +129,7 @@ def test_printed_words_are_worth_nothing(trees, submission, grade):
     assert points(results) == (0, 100) and points(results, "hidden")[0] == 0
 
 
+@pytest.mark.long
 def test_half_a_solution(trees, submission, grade):
     """Tables are right, the rest isn't begun."""
     stub(trees, submission, "user/vmm.c", "vmm/vmx.c")
@@ -133,6 +138,7 @@ def test_half_a_solution(trees, submission, grade):
     assert results["references are counted"]["score"] > 0 == results["the kernel is in the guest"]["score"]
 
 
+@pytest.mark.long
 def test_entering_counts_without_tables(trees, submission, grade):
     stub(trees, submission, "user/vmm.c", "vmm/ept.c", "kern/syscall.c")
     assert points(grade())[0] == 28
@@ -151,6 +157,7 @@ LOOPS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", LOOPS)
 def test_one_that_does_not_end(submission, grade, how):
     change(submission, *LOOPS[how])
@@ -166,6 +173,7 @@ def test_one_that_does_not_end(submission, grade, how):
         assert points(results)[0] >= 48 + 21
 
 
+@pytest.mark.long
 def test_one_that_does_not_compile(submission, grade):
     change(submission, "vmm/ept.c", "int level = EPT_LEVELS", "integer level = EPT_LEVELS")
     results = grade()

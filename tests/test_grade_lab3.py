@@ -21,6 +21,7 @@ def test_right_solution_has_all_points(lab):
     assert (points.public, points.public_of, points.hidden, points.hidden_of) == (100, 100, 30, 30)
 
 
+@pytest.mark.long
 def test_right_solution_of_another_class(tmp_path_factory):
     lab = Lab(3, tmp_path_factory.mktemp("class"), seed="another class")
     points = lab.grade()
@@ -33,6 +34,7 @@ def test_handout_as_it_is_has_none(lab):
         name for name, test in points.tests.items() if test["score"]]
 
 
+@pytest.mark.long
 def test_words_are_worth_nothing(lab):
     points = lab.grade(("vmm/vmx.c", "\t(void) tf, (void) vx;\n\treturn EXIT_UNHANDLED;\n",
                         '\t(void) tf, (void) vx;\n'
@@ -44,11 +46,13 @@ def test_words_are_worth_nothing(lab):
         name for name, test in points.tests.items() if test["score"]]
 
 
+@pytest.mark.long
 def test_a_missing_case_costs_its_own_points(lab):
     points = lab.grade(("vmm/vmx.c", "\tcase EXIT_REASON_MOV_DR:\n\t\treturn handle_dr(tf, vx);\n", ""), hidden=False)
     assert set(points.lost()) == {"debug registers"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("body", ['asm volatile("");', 'cprintf("GRADE done 4\\n");'], ids=["loops", "floods"])
 def test_endless_submission_costs_its_points_and_little_time(lab, body):
     points = lab.grade(("vmm/vmx.c", DISPATCH, "\twhile (vx->reason != 12345)\n\t\t" + body + "\n" + DISPATCH),

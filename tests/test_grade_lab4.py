@@ -168,6 +168,7 @@ def test_the_right_solution_of_a_class(trees):
     assert (sum_of(results, "visible"), sum_of(results, "hidden")) == (100, 30)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_one_that_loops_costs_only_its_points(trees):
@@ -177,6 +178,7 @@ def test_one_that_loops_costs_only_its_points(trees):
     assert "didn't come back from ept_page_insert(" in results["ept page insert maps the page"]["output"]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_one_that_prints_for_ever(trees):

@@ -30,6 +30,7 @@ COURSE = {lecture["number"]: lecture for lecture in lectures.read(str(ROOT / "ch
 LABS = yaml.safe_load((ROOT / "labs/labs.yaml").read_text())
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("mistake", MISTAKES, ids=[f"{t.file.name}:{t.line}" for t in MISTAKES])
 def test_mistake(mistake, tmp_path):

@@ -457,6 +457,7 @@ def seen(line):
     return ".*".join(re.escape(part) for part in line.split("…"))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("lab", [lab for lab in LABS if "steps" in LABS[lab]])
 def test_step_by_step(lab, solutions, tmp_path):

@@ -64,6 +64,7 @@ def test_as_handed_out(grade, trees):
     assert "answers.txt has no answers yet" in report
 
 
+@pytest.mark.long
 def test_one_bug_found(grade, trees):
     """The loud one: the rest of the function is asked, and found wanting."""
     env_c = variants.plant(solved(trees), [n for n in variants.DEFAULT_BUGS if not variants.BUGS[n].loud])[0]
@@ -75,6 +76,7 @@ def test_one_bug_found(grade, trees):
     assert "of the generation before, with checkperm: returned 0 and the environment in slot" in report
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["slot-of-8-bits", "negative-is-self", "id-of-16-bits", "gone-is-invalid",
                                   "power-over-all-but-roots", "all-are-orphans", "denied-is-fine"])
 def test_each_quiet_bug_costs_points(grade, trees, name):
@@ -83,6 +85,7 @@ def test_each_quiet_bug_costs_points(grade, trees, name):
     assert won < 90 and hidden < 30, report
 
 
+@pytest.mark.long
 def test_dying_forgotten(grade, trees):
     env_c = solved(trees).replace("\n\t    || e->env_status == ENV_DYING)", ")")
     won, hidden, report = grade(env_c)
@@ -98,6 +101,7 @@ PRINTS = '''
 '''
 
 
+@pytest.mark.long
 def test_words_on_the_console(grade, trees):
     """A function that prints what a grader might look for, and is as it was."""
     env_c = (trees[0] / "kern/env.c").read_text()
@@ -107,6 +111,7 @@ def test_words_on_the_console(grade, trees):
     assert (won, hidden) == (0, 0), report
 
 
+@pytest.mark.long
 def test_a_loop(grade, trees):
     env_c = solved(trees).replace("\t*store = NULL;\n\tif", "\tfor (;;)\n\t\t;\n\t*store = NULL;\n\tif")
     won, hidden, report = grade(env_c)
@@ -119,6 +124,7 @@ def test_a_loop(grade, trees):
     ("123: wrong\n", "a few words more, please"),
     ("123: the generation is not compared\n" * 3, "answers.txt: 1 of the three lines are right"),
 ])
+@pytest.mark.long
 def test_answers_that_are_no_answers(grade, answers, says):
     won, hidden, report = grade(None, answers, "--only", "named")
     assert says in report

@@ -123,6 +123,7 @@ def test_bad_options():
         assert done.returncode == 2 and why in done.stderr, done
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("lab", SAMPLE)
 def test_a_grader_finds_a_mutant(lists, lab):

@@ -786,6 +786,7 @@ def words_of(path):
                    if text.isprintable())
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("parallel"), reason="needs GNU parallel")
 def test_a_class_of_five_graded_by_gnu_parallel(tmp_path):

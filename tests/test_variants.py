@@ -370,6 +370,7 @@ def build(tree):
     assert not re.search(r"\bwarning\b", built.stdout, re.I), built.stdout
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [None, *SEEDS])
 def test_a_guest_boots_to_its_shell(solution, seed):
@@ -380,6 +381,7 @@ def test_a_guest_boots_to_its_shell(solution, seed):
         assert "hello, world" in machine.command("hello", r"vm\$ ")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [None, *SEEDS])
 def test_the_kernels_own_tests_pass(solution, seed):
@@ -389,6 +391,7 @@ def test_the_kernels_own_tests_pass(solution, seed):
         machine.expect(r"vtimer: halts: 50 interrupts")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("lab", variants.LABS)
 def test_handouts_of_a_class_build(tmp_path, lab):
@@ -426,6 +429,7 @@ def graded(tmp_path_factory):
     return get
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("lab", GRADERS)
 def test_the_right_solution_gets_all_points(graded, lab):
@@ -433,6 +437,7 @@ def test_the_right_solution_gets_all_points(graded, lab):
     assert won == most == 100, report
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("of, by", [(SEEDS[0], SEEDS[1]), (None, SEEDS[1])])
 @pytest.mark.parametrize("lab", GRADERS)
