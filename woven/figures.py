@@ -148,7 +148,7 @@ def slim(svg):
     svg = re.sub(r'<g id="(?:node|edge|clust|graph)[^"]*"(?: class="\w+")?', "<g", svg)
     fonts = re.findall(r' font-family="[^"]*" font-size="[^"]*"', svg)
     if fonts:
-        common = max(set(fonts), key=fonts.count)
+        common = max(sorted(set(fonts)), key=fonts.count)
         svg = svg.replace(common, "").replace("<svg ", "<svg" + common + " ", 1)
     return re.sub(r' (?:points|d|x|y|cx|cy|rx|ry)="[^"]*"',
                   lambda a: re.sub(r"(\.\d)\d+", r"\1", a[0]), svg)
