@@ -1,10 +1,17 @@
 """Fixtures for all tests: the book's folder, and small books to try things on."""
+import os
 import pathlib
 import subprocess
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+# Under `make check` these speak of that make, and each make that a test starts
+# would tell of its folders and take its flags.
+for name in "MAKEFLAGS", "MFLAGS", "MAKELEVEL":
+    os.environ.pop(name, None)
 
 
 def pytest_configure(config):

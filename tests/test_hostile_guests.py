@@ -103,8 +103,8 @@ CASES = {
     "db_loop": (LIVES, 0, 0), "gp_loop": (LIVES, 0, 0),
     "ud_loop": (LIVES, 0, 0), "ac_loop": (LIVES, 0, 0),
     "single_steps": (OFF, 1200, 0),
-    "task_gate": ("unhandled exit, task switch", 0, 0),
-    "task_gate_interrupt": ("unhandled exit, task switch", 0, 0),
+    "task_gate": (r"unhandled exit, task switch \(chapter 24\)", 0, 0),
+    "task_gate_interrupt": (r"unhandled exit, task switch \(chapter 24\)", 0, 0),
     "unreal_mode": (OFF, 0, 1), "virtual_8086": (OFF, 0, 2),
     "compatibility_mode": (OFF, 0, 2), "odd_segments": (OFF, 0, 0),
     "stacks_not_there": (OFF, 96, 0),
@@ -112,7 +112,7 @@ CASES = {
     "idt_beyond": (beyond("40000060"), 0, 0),
     "gdt_beyond": (beyond("40000020"), 0, 0),
     "mov_ss_hlt": (LIVES, 0, 0),
-    "rip_wraps_16": (OFF, 0, 0), "rip_wraps_32": ("VM entry failed", 0, 0),
+    "rip_wraps_16": (OFF, 0, 0), "rip_wraps_32": (r"VM entry failed \(chapter 22\)", 0, 0),
     "rip_leaves_canonical": (OFF, 1, 0), "sysenter": (OFF, 0, 1),
 }
 # These get far: their loops turn.

@@ -243,7 +243,8 @@ return function(W)
             :gsub('\\%a+', ''):gsub('[{}\\]', '')
           return P.Str(s .. (r.text:match('^\\Q') and ('#'):rep(#s // 8) or ''))
         end })
-        natural[i] = math.max(natural[i] or 0, utf8.len(text) or #text)
+        local bold = head and 1.1 or 1  -- how much wider than plain text
+        natural[i] = math.max(natural[i] or 0, bold * (utf8.len(text) or #text))
         for w in text:gmatch('%S+') do longest[i] = math.max(longest[i] or 0, math.min(#w, 24)) end
         longest[i] = longest[i] or 0
         o[i] = head and tex ~= '' and '\\textbf{' .. tex .. '}' or tex
