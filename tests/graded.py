@@ -21,7 +21,7 @@ class Lab:
                             *(["--seed", seed] if seed else [])], check=True, stdout=subprocess.DEVNULL)
         self.files = json.loads((folder / "handout/tools/grade/class.json").read_text())["files"]
 
-    def grade(self, *changes, tree="solution", hidden=True, only=None):
+    def grade(self, *changes, tree="solution", hidden=True):
         """Grade a tree's files with changes (file, old, new); the points."""
         with tempfile.TemporaryDirectory(dir=self.folder) as scratch:
             sent = pathlib.Path(scratch) / "sent"
@@ -33,7 +33,6 @@ class Lab:
                 assert text.count(old) == 1, f"{name}: {old!r} stands there {text.count(old)} times"
                 (sent / name).write_text(text.replace(old, new))
             words = ["--hidden", ROOT / "labs/hidden"] if hidden else []
-            words += ["--only", only] if only else []
             began = time.monotonic()
             done = subprocess.run([sys.executable, "-B", self.folder / "handout/tools/grade/grade.py",
                                    "--json", sent.parent / "results", *words, sent],

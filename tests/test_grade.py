@@ -108,6 +108,12 @@ def test_partial_credit(handout):
     assert "Points: 40 of 100" in grade(handout)
 
 
+def test_only_some_checks(handout):
+    text = grade(handout, "--only", "is right")
+    assert "Points: 0 of 60" in text and "there is an answer" not in text
+    assert "no check has “such words” in its name" in grade(handout, "--only", "such words", status=2)
+
+
 def test_results_for_gradescope(handout, tmp_path):
     (handout / "src/answer.c").write_text(RIGHT.replace("42", "41"))
     grade(handout, "--json", tmp_path / "r.json", "--hidden", tmp_path / "hidden")

@@ -23,11 +23,10 @@ def trees(tmp_path_factory):
     for option, name in (([], "handout"), (["--solution"], "solution")):
         subprocess.run([sys.executable, "-B", ROOT / "labs/handout.py", *option, "2", folder / name], check=True,
                        stdout=subprocess.DEVNULL)
-    # Build the handout into the cache: nothing is handed in, no check is chosen.
+    # Build the handout into the cache.
     (folder / "nothing").mkdir()
-    subprocess.run([sys.executable, "-B", folder / "handout/tools/grade/grade.py", "--only", "nothing_at_all",
-                    folder / "nothing"], env={**os.environ, "GRADE_CACHE": str(folder / "cache")},
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-B", folder / "handout/tools/grade/grade.py", "--prepare",
+                    folder / "nothing"], env={**os.environ, "GRADE_CACHE": str(folder / "cache")}, check=True)
     return folder
 
 

@@ -29,9 +29,8 @@ STUB = '''\
 #!/usr/bin/env python3
 import json, os, pathlib, subprocess, sys, time
 words = sys.argv[1:]
-if "--only" in words:
-    print("grade: the checks themselves failed (pytest's status 5): none")
-    sys.exit(2)
+if "--prepare" in words:
+    sys.exit(0)
 where = pathlib.Path(words[-1])
 text = (where / "vmm/vmx.c").read_text() if (where / "vmm/vmx.c").exists() else ""
 with open(pathlib.Path(__file__).parent.parent.parent / "runs", "a") as runs:

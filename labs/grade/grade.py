@@ -12,8 +12,9 @@ comes of it is built and run in emulators, in limits of time, output and disk.
   --junit FILE   the results as JUnit XML
   --hidden DIR   run the hidden checks of DIR too
   --seed N       another seed for the checks' random inputs
-  --only WORDS   only checks whose names fit, as pytest's -k
+  --only WORDS   only checks with each of these words in their names
   --stop         stop at the first lost point
+  --prepare      only build the handout, for those who grade next (GRADE_CACHE)
   --keep         keep the scratch folder, and say where it is
 
 The exit status is 0 when the submission was graded, whatever its points, and
@@ -270,6 +271,7 @@ def main():
         parser.add_argument(name)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--stop", action="store_true")
+    parser.add_argument("--prepare", action="store_true")
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
     # What the student's make was told is no business of the makes that we run.
@@ -298,17 +300,19 @@ def main():
                 die(f"{path}: no such checks")
         lab.prepare([load(path, f"{'hidden' if n else 'public'}_lab{lab.number}")
                      for n, path in enumerate(checks)])
+        if options.prepare:
+            return
         report = plugin.Report(lab, hidden=options.hidden)
         arguments = [*map(str, checks), "-q", "--import-mode=importlib", "-p", "no:cacheprovider",
                      "-p", "no:terminalreporter", "-p", "no:logging", "--rootdir", str(lab.scratch),
                      "-c", os.devnull, f"--timeout={60 * slowness():.0f}", "--timeout-method=signal"]
         if options.junit:
             arguments += ["--junit-xml", os.path.abspath(options.junit), "-o", "junit_family=xunit2"]
-        if options.only:
-            arguments += ["-k", options.only]
         if options.stop:
             arguments += ["-x"]
         status = pytest.main(arguments, plugins=[report])
+        if status == pytest.ExitCode.NO_TESTS_COLLECTED:
+            die(f"no check has “{options.only}” in its name; without ONLY they are all listed")
         if status not in (0, 1):
             die(f"the checks themselves failed (pytest's status {int(status)}): {report.trouble}")
         text = report.text()

@@ -339,7 +339,9 @@ def test_an_open_feature_control_is_set_and_locked(lab, models):
     assert writes == [(writes[0][0], LOCK | VMXON)] if writes else False, (
         f"IA32_FEATURE_CONTROL was 0 at boot, and Bochs has seen these writes to it: "
         f"{[hex(value) for _, value in writes]}; one of 0x5 is needed")
-    control = run.notes("landings")[0]["feature_control"]
+    landings = run.notes("landings")
+    assert landings, "a guest was made, and none came to run: what was set can't be seen"
+    control = landings[0]["feature_control"]
     assert control == LOCK | VMXON, f"when a guest ran, IA32_FEATURE_CONTROL was {control:#x}, not 0x5"
     models.answers("FEATURE_CONTROL open")
 
