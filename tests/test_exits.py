@@ -45,9 +45,9 @@ PRINTS = {
     "within": "00000000", "vmcall-none": "fffffff9",
 }
 ENDS = {
-    "shutdown": OFF, "beyond": "its memory doesn't reach to 20000",
-    "own-stub": "no right to do that at 7fff",
-    "triple": r"triple fault at rip 7[0-9a-f]{3}",
+    "shutdown": OFF, "beyond": r"its memory doesn't reach to 20000 \(chapter 24\)",
+    "own-stub": r"no right to do that at 7fff \(chapter 24\)",
+    "triple": r"triple fault at rip 7[0-9a-f]{3} \(chapter 24\)",
     "hlt": "halted with interrupts off", "backtohost": OFF,
 }
 

@@ -25,7 +25,7 @@ ANY = range(1 << 64)
 
 
 def beyond(gpa):
-    return "its memory doesn't reach to " + gpa
+    return "its memory doesn't reach to " + gpa + r" \(chapter 24\)"
 
 
 # What the kernel says of its end; how many faults the guest got; the value
@@ -70,10 +70,10 @@ CASES = {
     "table_of_itself": (beyond("400090[0-9a-f]{2}"), 0, 0),
     "tables_changing": (OFF, 5000, 0),
     "tables_without_invlpg": (OFF, 0, 0),
-    "stub_read_only": ("no right to do that at 7000", 0, 0),
+    "stub_read_only": (r"no right to do that at 7000 \(chapter 24\)", 0, 0),
     "stub_while_running": (OFF, 0, 1), "code_changing": (OFF, 233, 0),
     "tiny": (beyond("8200"), 0, 0),
-    "out_of_memory": ("no page left for [0-9a-f]+", 0, 0),
+    "out_of_memory": (r"no page left for [0-9a-f]+ \(chapter 24\)", 0, 0),
 
     "ports_in": (OFF, 0, 10),           # the UART's and the CMOS's
     "ports_out": (OFF, 0, 65534), "ports_wide": (OFF, 0, 0),
@@ -94,8 +94,8 @@ CASES = {
     "vmx_instructions": (OFF, 13, 13), "other_instructions": (OFF, 12, 11),
     "ring3_instructions": (OFF, 28, 0),
 
-    "triple_fault": ("triple fault at rip 90[0-9a-f]{2}", 0, 0),
-    "double_fault_loop": ("triple fault at rip 90[0-9a-f]{2}", 0, 0),
+    "triple_fault": (r"triple fault at rip 90[0-9a-f]{2} \(chapter 24\)", 0, 0),
+    "double_fault_loop": (r"triple fault at rip 90[0-9a-f]{2} \(chapter 24\)", 0, 0),
     "spin_if_0": (LIVES, 0, 0), "spin_if_1": (LIVES, 0, 0),
     "spin_real_mode": (LIVES, 0, 0), "spin_exits": (LIVES, 0, 0),
     "hlt_if_0": ("halted with interrupts off", 0, 0),
