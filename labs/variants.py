@@ -174,6 +174,8 @@ ANSWERS_HANDED_OUT = """\
 #
 #   17: it includes the wrong header
 #
+# The grader leaves out lines that begin with #. Tell in such lines, for each
+# bug, what you saw, what it meant, and which command showed it.
 """
 
 
