@@ -291,7 +291,7 @@ def test_errors(asked):
     none_of(asked, "error", "change")
 
 
-@check(points=10, chapter=9, help="a program asked by system calls: user/gradeask.c in tools/grade/programs shows how")
+@check(points=10, chapter=9, help="a program asked by system calls: tools/grade/programs/lab0/user/gradeask.c shows how")
 def test_system_calls(program):
     told, alive = program
     compare(told, {
@@ -330,17 +330,17 @@ LINES_HELP = ("the numbers are those of kern/env.c as it was handed out: git sho
               "What is wrong with a line is read by your instructor")
 
 
-@check(points=10, chapter="B", help=LINES_HELP)
+@check(points=10, chapter=CHAPTER, help=LINES_HELP)
 def test_one_line_is_named(answers):
     enough(answers, 1)
 
 
-@check(points=10, chapter="B", help=LINES_HELP)
+@check(points=10, chapter=CHAPTER, help=LINES_HELP)
 def test_two_lines_are_named(answers):
     enough(answers, 2)
 
 
-@check(points=10, chapter="B", help=LINES_HELP)
+@check(points=10, chapter=CHAPTER, help=LINES_HELP)
 def test_three_lines_are_named(answers):
     enough(answers, 3)
 

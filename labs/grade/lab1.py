@@ -323,7 +323,7 @@ def test_a_processor_without_vmx_is_refused(lab, haswell):
 
 
 @check(points=4, chapter=17, section="23.6",
-       help="SVM of AMD's isn't VMX, and its processors have none of VMX's registers.")
+       help="AMD's SVM isn't VMX, and AMD's processors have none of VMX's registers.")
 def test_a_processor_with_svm_is_refused(lab, haswell):
     refused(lab, haswell, "no-vmx", cpu="ryzen")
 
@@ -362,7 +362,7 @@ def test_a_locked_feature_control_is_obeyed(lab, haswell, models, tmp_path):
 
 
 @check(points=4, chapter=17, section="23.7",
-       help="A write may not do what it should. What says the register after it?")
+       help="A write may fail to do what it should. What does the register say after it?")
 def test_a_write_is_not_believed_but_read_back(models):
     for name in ("FEATURE_CONTROL open", "FEATURE_CONTROL open, a write is ignored",
                  "FEATURE_CONTROL open, a write only locks it"):

@@ -748,7 +748,7 @@ def runs(lab):
 # --- tables
 
 @check(points=4, chapter=20, section="28.2.2",
-       help="each of four levels takes nine bits of the address, the highest first, and the last bits 20-12")
+       help="each of four levels takes nine bits of the address, the highest first; the last level takes bits 20-12")
 def test_a_lookup_finds_the_entry(ept):
     ept.compare("find")
     for root in ept.roots_of("find"):
@@ -782,7 +782,7 @@ def test_a_lookup_without_memory(ept):
             f"{took} pages were taken, {len(tables) - 1} of them are tables: a page is lost")
 
 
-@check(points=6, chapter=20, section="28.2.6.1",
+@check(points=6, chapter=20, section="28.2.6",
        help="the entry of the last level has the page's physical address, its rights, and how it's cached")
 def test_a_page_gets_its_entry(ept):
     ept.compare("map")
@@ -983,15 +983,15 @@ def same(step, names, wanted, got, what):
 
 
 @check(points=6, chapter=21, section="26.3.2",
-       help="the processor loads no general register at a VM entry: who does, from where, and which one is the last?")
+       help="the processor loads no general register but RSP at a VM entry: who does, from where, and which one is the last?")
 def test_registers_reach_the_guest(runs):
     for step, result, run in guest_runs(runs, "run"):
         went_well(step, result, run)
         same(step, REGISTERS[:15], run["sent"], run["seen"], "was in the guest")
 
 
-@check(points=5, chapter=21, section="27.5",
-       help="the processor stores no general register at a VM exit: which one is free to hold an address then?")
+@check(points=5, chapter=21, section="27.3",
+       help="the processor stores no general register but RSP at a VM exit: which one is free to hold an address then?")
 def test_registers_come_back(runs):
     for step, result, run in guest_runs(runs, "run"):
         went_well(step, result, run)
@@ -1048,7 +1048,7 @@ def test_failed_entries_are_told(runs):
         went_well(step, result, run)
 
 
-@check(points=3, chapter=23, section="26.1", help="what does vmm say? Then the checks of what is missing yet")
+@check(points=3, chapter=23, help="what does vmm say in the end? The checks above tell what is still missing")
 def test_the_guest_of_vmm_makes_its_first_hypercall(loaded):
     assert any("VMLAUNCH" in line for line in loaded.trace), (
         f"Bochs saw no VMLAUNCH; {loaded.trouble or 'vmm ended before'}")

@@ -188,7 +188,7 @@ def vmm(lab):
 # --- checks: dispatch
 
 @check(points=5, chapter=24, section="25.1.2",
-       help="The first exit of every guest of ours. Which handler is it for, and what becomes of its answer?")
+       help="The first exit of every guest of ours. Which handler does it belong to, and what becomes of what that one answers?")
 def test_a_hypercall_is_answered(cpuid):
     for name in ("vmcall-none", "vmcall-real"):
         case = cpuid[name]
@@ -200,7 +200,7 @@ def test_a_hypercall_is_answered(cpuid):
     cpuid["vmcall-none"].is_kept(["rbx", "rdx", *KEPT])
 
 
-@check(points=3, chapter=24, section="25.1.3",
+@check(points=3, chapter=25, section="25.1.3",
        help="A guest that waits for an interrupt goes on when it comes, behind its HLT.")
 def test_hlt_waits_for_an_interrupt(exits):
     case = exits["hlt-wakes"]
@@ -208,7 +208,7 @@ def test_hlt_waits_for_an_interrupt(exits):
         f"{case.tells()}; ECX {case.out['rcx']}, {case.interrupts} interrupts")
 
 
-@check(points=3, chapter=24, section="25.1.3",
+@check(points=3, chapter=21, section="25.1.3",
        help="With interrupts off nobody can wake a guest that halts. Its handler knows that.")
 def test_hlt_with_interrupts_off_ends_the_guest(ends):
     ends["ends-hlt"].was_ended(REASONS["hlt"])
@@ -255,7 +255,7 @@ def test_exceptions_reach_the_guest(exits):
         exits[name].faulted(DB)
 
 
-@check(points=2, chapter=24, section="25.1.2", help="Two instructions on caches always exit, and need nothing done.")
+@check(points=2, chapter=24, section="25.1.2", help="Two instructions on caches exit, and need nothing done.")
 def test_cache_instructions_do_nothing(exits):
     for name in ("invd", "wbinvd"):
         assert exits[name].ended_well()["rcx"] == 77, exits[name].tells()
@@ -301,7 +301,7 @@ def test_triple_fault_and_power_off_end_the_guest(ends):
     ends["ends-off"].was_ended(REASONS["io"])
 
 
-@check(points=4, chapter=24, section="25.2",
+@check(points=4, chapter=25, section="25.2",
        help="Two reasons come by the clock: there is nothing to do but to go on.")
 def test_the_clock_only_stops_the_guest_for_a_moment(exits):
     for name in ("timer", "window"):

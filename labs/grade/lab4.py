@@ -435,19 +435,19 @@ def test_ept_page_insert_maps_the_page(inserted):
     check_places(inserted)
 
 
-@check(points=5, chapter=26, section="28.3.3.4", help="who refers to a page before the call, who after it? "
+@check(points=5, chapter=20, help="who refers to a page before the call, who after it? "
        "Draw both pages and their counts")
 def test_ept_page_insert_counts_references(inserted):
     check_counts(inserted)
 
 
-@check(points=5, chapter=26, section="28.2.2", help="the page that is replaced may be the page that is inserted, "
+@check(points=5, chapter=20, help="the page that is replaced may be the page that is inserted, "
        "and the entry may hold its only reference: in which order do you count?")
 def test_ept_page_insert_replaces_a_page_by_itself(inserted):
     check_itself(inserted)
 
 
-@check(points=4, chapter=26, section="28.2.2", help="read the contract's list of errors; after each, all must be as it was")
+@check(points=4, chapter=20, help="read the contract's list of errors; after each, all must be as it was")
 def test_ept_page_insert_changes_nothing_on_errors(inserted):
     check_errors(inserted)
 
@@ -974,8 +974,8 @@ def compare(before, after, but, what):
             assert before[path] == after[path], f"{what}: the file {path} has been changed"
 
 
-@check(points=5, chapter=26, section="25.1.2", help="chapter 26 has the path of a block in a figure: up to which arrow does "
-       "the guest's disk work?")
+@check(points=5, chapter=26, help="the chapter has the path of a block in a figure: up to which arrow does the "
+       "guest's disk work?")
 def test_jos_in_jos_reaches_its_shell(lab, guest):
     assert guest.motd, f"the message of the day that is on its disk only didn't come: {guest.end}"
     assert guest.prompt, f"no prompt of the guest's shell: {guest.end}"

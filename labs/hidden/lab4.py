@@ -61,13 +61,13 @@ def messages(lab):
     return lab4.Messages(lab)
 
 
-@check(points=5, chapter=26, section="28.3.3.4", help="a longer list of insertions, other each time")
+@check(points=5, chapter=20, section="28.3.3.4", help="a longer list of insertions, another each time")
 def test_many_insertions(inserted):
     lab4.check_places(inserted)
     lab4.check_counts(inserted)
 
 
-@check(points=3, chapter=26, section="28.3.3.4", help="errors among them, and INVEPT")
+@check(points=3, chapter=20, section="28.3.3.4", help="errors among them, and INVEPT")
 def test_many_insertions_with_errors(inserted):
     lab4.check_errors(inserted)
     lab4.check_invept(inserted)
