@@ -46,7 +46,7 @@ def booted(lab):
     lab0.assert_boots(lab)
 
 
-@check(points=12, chapter=CHAPTER, help="hundreds of environments, and questions by lot")
+@check(points=12, chapter=CHAPTER, help="hundreds of environments, and questions drawn at random")
 def test_a_world_made_by_lot(lab):
     lab0.none_of(lab0.ask_world(lab, *make_world(lab.random), make_questions), "all", "error", "change")
 
