@@ -27,7 +27,7 @@ dist: ## tarballs of handouts, solution, book and grading kit, in dist/ (PARTS=:
 
 .PHONY: handout solution dist
 
-# HIDDEN=1: the hidden checks of the book; or a folder of your own, called hidden too.
+# HIDDEN=1: the hidden checks of the book; or a folder of your own, with files such as labs/hidden has.
 hidden := $(if $(HIDDEN),--hidden '$(if $(filter 1,$(HIDDEN)),labs/hidden,$(HIDDEN))')
 
 grade-all: ## grade a class: DIR=submissions LAB=N, JOBS=n at a time, into DIR-results/

@@ -68,8 +68,8 @@ def handout(tmp_path):
     (grade / "class.json").write_text(json.dumps(
         {"lab": 9, "title": "An answer", "files": ["src/answer.c"], "variant": {}}))
     (grade / "lab9.py").write_text(CHECKS)
-    (tmp_path / "hidden").mkdir()
-    (tmp_path / "hidden/lab9.py").write_text(HIDDEN)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/lab9.py").write_text(HIDDEN)
     return folder
 
 
@@ -116,7 +116,7 @@ def test_only_some_checks(handout):
 
 def test_results_for_gradescope(handout, tmp_path):
     (handout / "src/answer.c").write_text(RIGHT.replace("42", "41"))
-    grade(handout, "--json", tmp_path / "r.json", "--hidden", tmp_path / "hidden")
+    grade(handout, "--json", tmp_path / "r.json", "--hidden", tmp_path / "mine")
     results = json.loads((tmp_path / "r.json").read_text())
     assert results["score"] == 40
     assert [(t["score"], t["max_score"], t["visibility"]) for t in results["tests"]] == [
@@ -133,7 +133,7 @@ def test_results_for_junit(handout, tmp_path):
 
 def test_hidden_checks_have_points_of_their_own(handout, tmp_path):
     (handout / "src/answer.c").write_text(RIGHT)
-    assert "Points: 100 of 100, hidden 5 of 5" in grade(handout, "--hidden", tmp_path / "hidden")
+    assert "Points: 100 of 100, hidden 5 of 5" in grade(handout, "--hidden", tmp_path / "mine")
 
 
 def test_what_does_not_compile_gets_nothing(handout):

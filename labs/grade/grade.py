@@ -302,7 +302,7 @@ def main():
                      for n, path in enumerate(checks)])
         if options.prepare:
             return
-        report = plugin.Report(lab, hidden=options.hidden)
+        report = plugin.Report(lab)
         arguments = [*map(str, checks), "-q", "--import-mode=importlib", "-p", "no:cacheprovider",
                      "-p", "no:terminalreporter", "-p", "no:logging", "--rootdir", str(lab.scratch),
                      "-c", os.devnull, f"--timeout={60 * slowness():.0f}", "--timeout-method=signal"]

@@ -10,11 +10,13 @@ what a fixture asserts is evidence against each check that asks for it, so runs
 of a machine stand in fixtures of module scope and are paid for once.
 """
 import json
+import pathlib
 import re
 import time
 
 import pytest
 
+HERE = pathlib.Path(__file__).resolve().parent
 EVIDENCE_MAX = 1200     # characters
 MANUAL = "June 2016"
 
@@ -47,7 +49,7 @@ class Result:
 class Report:
     """The plugin: one for a submission."""
 
-    def __init__(self, lab, hidden=None):
+    def __init__(self, lab):
         self.lab = lab
         self.results = {}
         self.trouble = "no check was found"
@@ -62,8 +64,7 @@ class Report:
     def pytest_collection_modifyitems(self, items):
         only = (self.lab.options.only or "").lower().split()
         for item in items:
-            result = Result(item, hidden=item.module.__file__.endswith(
-                f"hidden/lab{self.lab.number}.py"))
+            result = Result(item, hidden=item.path.parent != HERE)
             if all(word in result.name.lower() for word in only):
                 self.results[item.nodeid] = result
                 item.user_properties += [("points", result.points), ("help", result.advice())]
