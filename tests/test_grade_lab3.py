@@ -28,6 +28,7 @@ def test_right_solution_of_another_class(tmp_path_factory):
     assert not points.lost() and points.public == 100
 
 
+@pytest.mark.long
 def test_handout_as_it_is_has_none(lab):
     points = lab.grade(tree="handout")
     assert points.public == points.hidden == 0, [
