@@ -97,12 +97,18 @@ def test_what_to_do_on_other_systems(patient, manager, todo):
     ("gcc", 'test "$1" = --version && echo gcc 12.2.0', "broken   gcc for x86-64: it doesn't make code"),
     ("qemu-system-x86_64", "exit 127", "broken   qemu-system-x86_64: it is there and doesn't work"),
     ("gdb", "echo GNU gdb 14.1", "missing  gdb with Python: this gdb has no Python"),
+    ("awk", "exit 2", "broken   awk: it is there and doesn't work"),
     ("make", "echo GNU Make 3.81", "old      make: version 3.81, and 4 or later"),
 ])
 def test_old_and_broken_tools(patient, name, script, line):
     patient.fake(name, script)
     status, said = patient.ask()
     assert status == 1 and f"\n{line}" in said
+
+
+def test_mawk_will_do(patient):
+    patient.fake("awk", 'case "$1" in --*) exit 2;; *) echo it runs;; esac')
+    assert patient.ask()[0] == 0
 
 
 def test_an_old_gdb_is_a_note(patient):
