@@ -150,10 +150,11 @@ def test_no_pseudo_terminal_and_a_full_disk(patient):
 @pytest.mark.parametrize("files, what, package", [
     ("libbx_term_gui", "Bochs's plug-in term", "bochs-term"), ("BIOS-bochs", "Bochs's BIOS", "bochsbios"),
     ("VGABIOS", "Bochs's VGA BIOS", "vgabios")])
-def test_files_of_bochs(patient, files, what, package):
+@pytest.mark.parametrize("found", [[], ["/usr/share/link-into-nowhere"]])
+def test_files_of_bochs(patient, files, what, package, found):
     (patient.modules / "sitecustomize.py").write_text(
         "import glob\nreal = glob.glob\n"
-        f"glob.glob = lambda pattern: [] if {files!r} in pattern else real(pattern)\n")
+        f"glob.glob = lambda pattern: {found} if {files!r} in pattern else real(pattern)\n")
     status, said = patient.ask()
     assert status == 1
     assert re.search(rf"^missing  {what}: .* {package} \(", said, re.M), said
