@@ -42,15 +42,6 @@ static const struct Case cases[] = { CASES(ROW) };
 void
 umain(int argc, char **argv)
 {
-	uint32_t a, b, c, d;
-	size_t i;
-
 	(void) argc, (void) argv;
-	for (i = 0; i < ARRAY_SIZE(cases); i++)
-		if (strncmp(cases[i].name, "cpuid-0x", 8) == 0) {
-			cpuid(cases[i].rax, &a, &b, &c, &d);
-			cprintf("GRADE %s native %x: %x %x %x %x\n", NONCE,
-			    (uint32_t) cases[i].rax, a, b, c, d);
-		}
 	run_all(cases, ARRAY_SIZE(cases));
 }
