@@ -22,7 +22,7 @@ import pexpect
 from grade import limit, slowness
 from state import State
 
-CPU_SECONDS = 20            # of the emulator
+CPU_SECONDS = 40            # of the emulator: more than a wait, so that one that loops is there to be looked at
 WALL_SECONDS = 20           # for one expect(), more on a busy computer
 OUTPUT_MAX = 256 << 10
 FILE_MAX = 512 << 20
