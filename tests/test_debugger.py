@@ -21,6 +21,7 @@ from transcripts import transcripts, attributes, unescape
 from trees import planted, tree
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not shutil.which("gdb"), reason="make deps installs gdb"),
     pytest.mark.skipif(not shutil.which("bochs"), reason="make deps installs bochs"),
 ]
@@ -161,7 +162,6 @@ def value(machine, expression):
     return ask(machine["kernel"], expression, core=machine["core"])
 
 
-@pytest.mark.slow
 def test_the_core_knows_the_kernel_and_its_functions(vmm, core_py):
     facts = core_py.read_facts(vmm["core"])
     assert facts["emulator"] == "Bochs" and facts["reset"] is False and facts["kernel"] == str(vmm["kernel"])
@@ -170,7 +170,6 @@ def test_the_core_knows_the_kernel_and_its_functions(vmm, core_py):
     assert re.search(r"^#0 .* at (\./)?(kern|vmm|lib|inc)/\S+:\d+$", trace, re.M), trace
 
 
-@pytest.mark.slow
 def test_environments(vmm):
     envs = value(vmm, "envs()")
     assert [(e["id"], e["type"], e["parent"]) for e in envs] == [
@@ -183,7 +182,6 @@ def test_environments(vmm):
     assert len(listed.split("\n")) == 3
 
 
-@pytest.mark.slow
 def test_page_tables_agree_with_gdbs_own_reading(vmm):
     """gdb reads low addresses by the core's program headers."""
     found = value(vmm, "[(va, memory(va, 64) == physical(translate(current_cr3(), va), 64)) for va in "
@@ -201,7 +199,6 @@ def test_page_tables_agree_with_gdbs_own_reading(vmm):
         assert code["execute"] and not code["write"] and code["user"]
 
 
-@pytest.mark.slow
 def test_all_references_are_right(vmm):
     found = value(vmm, "references()")
     assert sum(page["state"] == "used" for page in found.values()) > 500
@@ -212,7 +209,6 @@ def test_all_references_are_right(vmm):
     assert re.search(r"used, count 2, found 2\n  00001001 page at 0x\w+\n  00001002 guest's page at 0x7000$", text)
 
 
-@pytest.mark.slow
 def test_ept_leads_to_the_guests_kernel(vmm):
     pages = value(vmm, "ept(ept_root(0x1002))")
     assert len({p["hpa"] for p in pages}) == len(pages) > 256
@@ -228,7 +224,6 @@ def test_ept_leads_to_the_guests_kernel(vmm):
     assert f"{first | 0x77:#018x}" in one
 
 
-@pytest.mark.slow
 def test_exits_are_those_that_bochs_saw(vmm):
     ours = value(vmm, "exits(0x1002)")
     text = vmm["trace"].read_text(errors="replace")
@@ -242,14 +237,12 @@ def test_exits_are_those_that_bochs_saw(vmm):
     assert len(text.split("\n")) == 4
 
 
-@pytest.mark.slow
 def test_processors(vmm):
     assert value(vmm, "cpus()")[0]["vmx"] is True
     text, = on(vmm, "cpus")
     assert re.match(r"cpu 0 (halted|started), has .*in VMX operation\nkernel lock: .*\nrun queue: ", text)
 
 
-@pytest.mark.slow
 def test_vmcs_has_what_the_monitor_shows(jos, tmp_path):
     """Bochs's layout of the VMCS: every field of a VMCS that was written."""
     core = tmp_path / "core"
@@ -269,7 +262,6 @@ def test_vmcs_has_what_the_monitor_shows(jos, tmp_path):
     assert len(theirs) > 100 and len(set(theirs.values())) > 40
 
 
-@pytest.mark.slow
 def test_vmcs_in_words(vmm):
     pin, eptp, rip, none = on(vmm, "vmcs 1002 pin_", "vmcs 1002 eptp", "vmcs 1002 GUEST_RIP", "vmcs 1002 rubbish")
     assert "external-interrupt exiting, NMI exiting" in pin
@@ -284,7 +276,6 @@ SPIN = [("user/tinyguest.c", r"0x0f, 0x01, 0xc1,.*\n\s*0xf4.*", "0xeb, 0xfe"),
         ("vmm/vmcs.c", r"\{ PINBASED_PREEMPTION_TIMER, WELCOME", "{ PINBASED_PREEMPTION_TIMER, OFF")]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("timer, cpus", [(False, 1), (True, 2)])
 def test_a_guest_that_keeps_the_processor(jos, tmp_path, timer, cpus):
     """The core has the host's memory, whatever the processor runs."""
@@ -337,7 +328,6 @@ def test_more_memory_than_bochs_takes(jos):
     assert done.returncode and done.stderr.startswith("bochs.py: MEM=3G: Bochs takes 2G at most\n")
 
 
-@pytest.mark.slow
 def test_a_triple_fault_of_the_host_leaves_its_memory(jos, tmp_path, core_py):
     folder = planted(jos, tmp_path, TRIPLE, targets=("obj/kern/kernel-hello.img",))
     core = tmp_path / "core"
@@ -349,7 +339,6 @@ def test_a_triple_fault_of_the_host_leaves_its_memory(jos, tmp_path, core_py):
     assert envs and envs[0]["type"] == "file server"
 
 
-@pytest.mark.slow
 def test_a_machine_that_ends_by_itself_leaves_no_core(jos, tmp_path):
     core = tmp_path / "core"
     with Machine(jos, "run-hello-bochs", mem="64M", CORE=core) as machine:
@@ -362,7 +351,6 @@ def test_a_machine_that_ends_by_itself_leaves_no_core(jos, tmp_path):
 
 # --------------------------------------------------------- doors, old kernels
 
-@pytest.mark.slow
 def test_gdb_core_opens_it(vmm, jos):
     done = subprocess.run(["make", "-s", "gdb-core", f"CORE={vmm['core']}"], cwd=jos, input="envs\njos\n",
                           capture_output=True, text=True, timeout=60)
@@ -393,7 +381,6 @@ EVERY = ["envs", "env 1000", "maps", "maps kernel", "maps 1000", "walk 0x100000"
          "cpus", "jos", "env", "env zz", "maps 1 2 3", "walk 1 +", "open-core /nowhere"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("chapter", ["04", "05", "07", "19"])
 def test_every_command_on_an_old_kernel_says_what_is_missing(chapter):
     """No traceback (gdb() looks), and an answer for each."""
@@ -412,7 +399,6 @@ def test_every_command_on_an_old_kernel_says_what_is_missing(chapter):
     assert answers["env"] == "usage: env ENVID -- an environment and its registers"
 
 
-@pytest.mark.slow
 def test_living_machine_in_qemu(jos):
     port = free_port()
     with Machine(jos, "qemu-nox", QEMUEXTRA=f"-gdb tcp:127.0.0.1:{port}") as machine:
@@ -461,7 +447,6 @@ def agrees(shown, real):
     return re.fullmatch(pattern.replace(r"\n.*", r"\n.*"), real, re.S if "…" in shown else 0)
 
 
-@pytest.mark.slow
 def test_the_chapter_shows_what_gdb_says(vmm):
     found = list(sessions())
     assert len(found) >= 4

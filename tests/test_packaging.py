@@ -21,6 +21,8 @@ sys.path.insert(0, str(ROOT / "labs"))
 
 import intake  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 FILES = ["vmm/vmx.c", "kern/sched.c"]
 RIGHT = {"vmm/vmx.c": "right\n", "kern/sched.c": "right\n"}
 
@@ -786,7 +788,6 @@ def words_of(path):
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("parallel"), reason="needs GNU parallel")
 def test_a_class_of_five_graded_by_gnu_parallel(tmp_path):
     """Right, half right, printing the words, looping, not compiling."""
