@@ -8,9 +8,11 @@ import pytest
 
 from conftest import ROOT
 
-pytestmark = pytest.mark.skipif(
-    any(not shutil.which(tool) for tool in ("gcc", "gdb", "bochs", "qemu-system-x86_64")),
-    reason="make deps installs them")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        any(not shutil.which(tool) for tool in ("gcc", "gdb", "bochs", "qemu-system-x86_64")),
+        reason="make deps installs them")]
 
 
 @pytest.fixture(scope="module")

@@ -134,6 +134,7 @@ def leaks(tree, lines):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lab", LABS)
 def test_no_line_of_a_solution(lab, handouts, solutions):
     """Neither of this lab's nor of the later ones', in no corner of the handout."""
@@ -164,6 +165,7 @@ def put_into_archive(path, line):
         archive.addfile(info, io.BytesIO(data))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", LEAKS)
 def test_the_search_finds_a_leak(where, small, solutions):
     lines = solution_lines(small, solutions / "2")

@@ -14,9 +14,11 @@ import pytest
 
 from conftest import ROOT, Book
 
-pytestmark = pytest.mark.skipif(
-    not all(map(shutil.which, ("pandoc", "dot", "ctags", "notangle", "xelatex", "rsvg-convert", "pdffonts"))),
-    reason="make deps installs what the PDF needs")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not all(map(shutil.which, ("pandoc", "dot", "ctags", "notangle", "xelatex", "rsvg-convert", "pdffonts"))),
+        reason="make deps installs what the PDF needs")]
 
 WIDE = "/* " + "0123456789" * 7 + "1234 */"             # 80 columns
 SCREEN = "vmx: entry rule broken: guest TR access rights (0x4822) = 0x1008b: TR must be usable (26.3.1.2)"
@@ -436,7 +438,6 @@ def test_the_epub_sets_no_colours_of_text(epub):
 
 # ----------------------------------------------------------------- the book itself
 
-@pytest.mark.slow
 def test_the_whole_book_in_print(request):
     """Kept in pytest's cache, so that a second run typesets only what changed."""
     out = request.config.cache.mkdir("print")
