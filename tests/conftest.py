@@ -1,6 +1,7 @@
 """Fixtures for all tests: the book's folder, and small books to try things on."""
 import os
 import pathlib
+import shutil
 import subprocess
 
 import pytest
@@ -14,10 +15,35 @@ for name in "MAKEFLAGS", "MFLAGS", "MAKELEVEL":
     os.environ.pop(name, None)
 
 
+def remember_compilations(folder):
+    """Trees of the book have most of their files in common, so each compiler is
+    called through ccache; an object may then name another tree as its folder."""
+    ccache = shutil.which("ccache")
+    if not ccache:
+        return
+    (folder / "bin").mkdir(parents=True, exist_ok=True)
+    for compiler in "gcc", "clang":
+        try:
+            (folder / "bin" / compiler).symlink_to(ccache)
+        except FileExistsError:
+            pass
+    os.environ.update(PATH=f"{folder}/bin:{os.environ['PATH']}", CCACHE_DIR=str(folder), CCACHE_NOHASHDIR="1")
+
+
+if "PYTEST_XDIST_WORKER" not in os.environ:     # workers inherit it
+    remember_compilations(ROOT / "tangle/.stage.ccache")
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than a few seconds; `make check-fast` leaves it out")
     config.addinivalue_line("markers", "long: grades or builds one submission after the other; "
                                        "`make check-long` runs it, `make check` doesn't")
+    config.addinivalue_line("markers", "check: a check of a grader; tests look at some of their functions")
+
+
+def pytest_collection_modifyitems(items):
+    """The file that takes longest and comes last would keep one worker busy alone."""
+    items.sort(key=lambda item: item.path.name != "test_weave.py")
 
 
 class Book:

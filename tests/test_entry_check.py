@@ -464,6 +464,7 @@ def test_each_rule_is_named_when_it_is_broken(tmp_path):
 
 
 @needs_x86
+@pytest.mark.slow
 @pytest.mark.parametrize("path, right, wrong", [
     ("inc/vmxrules.h", "EVENT_VECTOR(v) == 2", "EVENT_VECTOR(v) != 0"),
     ("inc/vmxrules.h", "(s->type & 11) == 3", "(s->type & 3) == 3"),

@@ -1,7 +1,4 @@
-"""What students get: whole, reproducible, with no line of a solution; and that nothing of theirs is lost.
-
-Only the slow tests build one.
-"""
+"""What students get: whole, reproducible, with no line of a solution; and that nothing of theirs is lost."""
 import difflib
 import gzip
 import hashlib
@@ -21,6 +18,8 @@ import yaml
 import trees
 from emulator import Machine
 from trees import ROOT, run
+
+pytestmark = pytest.mark.slow
 
 LABS = yaml.safe_load((ROOT / "labs/labs.yaml").read_text())
 HANDOUT = ROOT / "labs/handout.py"
@@ -134,7 +133,6 @@ def leaks(tree, lines):
     return found
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("lab", LABS)
 def test_no_line_of_a_solution(lab, handouts, solutions):
     """Neither of this lab's nor of the later ones', in no corner of the handout."""
@@ -165,7 +163,6 @@ def put_into_archive(path, line):
         archive.addfile(info, io.BytesIO(data))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("where", LEAKS)
 def test_the_search_finds_a_leak(where, small, solutions):
     lines = solution_lines(small, solutions / "2")
@@ -279,7 +276,6 @@ def test_written_again_it_is_as_if_written_fresh(small, tmp_path):
     assert (small / "obj/x.o").exists() and (small / "kern/env.c").stat().st_mtime_ns == same
 
 
-@pytest.mark.slow
 def test_dist_gives_the_same_bytes(tmp_path):
     parts = ["labs", "solution", "instructor"]
     dist = [sys.executable, ROOT / "labs/dist.py"]
@@ -436,7 +432,6 @@ def test_submission_misses_a_file(small):
 
 # --- as a student
 
-@pytest.mark.slow
 def test_from_the_tarball_on_a_machine_without_the_book(tmp_path):
     """Nothing but the tarball, and of the environment only a PATH."""
     run([sys.executable, ROOT / "labs/dist.py", "--out", tmp_path / "dist", "labs"])
@@ -464,7 +459,6 @@ def seen(line):
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @pytest.mark.parametrize("lab", [lab for lab in LABS if "steps" in LABS[lab]])
 def test_step_by_step(lab, solutions, tmp_path):
     """Who writes one function after the other sees what README.md says."""

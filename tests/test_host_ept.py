@@ -21,6 +21,7 @@ def test_random_mappings(tmp_path):
     assert "50 guests" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("right, wrong", [
     ("gpa >> 48 != 0", "gpa >> 52 != 0"),
     ("level > 0; level--", "level > 1; level--"),

@@ -26,6 +26,7 @@ def test_random_memory_maps(tmp_path):
     assert "1000 maps" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("right, wrong", [
     ("start = ROUNDUP(start, PGSIZE)", "start = ROUNDDOWN(start, PGSIZE)"),
     ("r->start < lowest->start", "r->start > lowest->start"),

@@ -47,6 +47,7 @@ def test_there_are_many_mutants(lists):
             assert len(mutant["what"]) <= 90 and "\n" not in mutant["what"], mutant["name"]
 
 
+@pytest.mark.slow
 def test_each_mutant_fits_its_solution(lists, solution):
     labs = yaml.safe_load((ROOT / "labs/labs.yaml").read_text())
     seen = {}

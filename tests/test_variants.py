@@ -328,7 +328,8 @@ def test_a_changed_envid2env_is_noticed(copy):
         apply(tree, Variant.of(None, 0))
 
 
-@pytest.mark.parametrize("compiler", ["gcc", pytest.param("clang", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_bugs_compile_without_a_warning(copy, compiler):
     """Alone, and with as many others as fit beside it."""
     if not shutil.which(compiler):
