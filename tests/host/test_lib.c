@@ -384,6 +384,8 @@ jos_cprintf(const char *fmt, ...)
 	va_start(args, fmt);
 	n = vsnprintf(out, sizeof(out), fmt, args);
 	va_end(args);
+	for (const char *s = out; *s != '\0'; s++)
+		jos_cputchar(*s);
 	return n;
 }
 
@@ -479,7 +481,7 @@ test_ends(void)
 	TEXT(typed("half"), "half");
 	TEXT(typed("\033"), "(NULL)");
 	TEXT(typed("\033["), "(NULL)");
-	TEXT(out, "");
+	TEXT(out, "> ");
 	at_end = -E_INVAL;
 	TEXT(typed(""), "(NULL)");
 	TEXT(out, "read error: invalid parameter\n");
